@@ -30,7 +30,7 @@ test: lint  ## lint, types, import rules and the quick tests
 test-unit: $(READY)  ## the quick tests that start no server and no process
 	$(BIN)/python -m pytest -n 2 -m "not slow and not server"
 
-test-slow: $(READY)  ## tests that take minutes: real prices, kills, a whole catalog
+test-slow: $(READY)  ## tests that take from a second to minutes: real prices, kills, a whole catalog
 	$(BIN)/python -m pytest -n 2 -m "slow and not prefect"
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and prefect"
 	$(BIN)/python -m pytest --warehouse lake -m lake tests/warehouse

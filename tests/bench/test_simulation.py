@@ -77,6 +77,7 @@ def test_processes_of_a_machine_share_its_cores() -> None:
     assert second.lag - first.lag == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.slow
 def test_ceiling_rises_with_machines_to_that_of_the_loader() -> None:
     costs = read_costs(
         ["start_cpu=180", "load_seconds=90", "load_seconds_per_million=0", "maintain_seconds=0"]

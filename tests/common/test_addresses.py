@@ -51,6 +51,7 @@ def test_no_part_of_an_odd_password_is_left(text: str) -> None:
     assert mask_secrets(text) == "http://***@proxy"
 
 
+@pytest.mark.slow
 @given(password=st.text(min_size=1).filter(lambda text: not set(text) & set("\t\n") and text.isprintable()))
 def test_no_printable_password_survives(password: str) -> None:
     if password.strip("0123456789")[:1] in {"/", "?", "#", ""} or password != password.strip():

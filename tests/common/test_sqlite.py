@@ -111,6 +111,7 @@ def test_up_to_date_file_opens_while_another_connection_writes(tmp_path: Path) -
             assert db.execute("SELECT count(*) FROM alert").fetchone()[0] == 0
 
 
+@pytest.mark.slow
 def test_several_threads_create_one_file(tmp_path: Path) -> None:
     """A thread that read the version of the empty file must not compare it with what another one wrote."""
     with ThreadPoolExecutor(8) as pool:
@@ -120,6 +121,7 @@ def test_several_threads_create_one_file(tmp_path: Path) -> None:
             assert describe(path) == (TABLES, SCHEMA_VERSION, "wal")
 
 
+@pytest.mark.slow
 def test_reading_while_others_open_and_close_the_file(tmp_path: Path) -> None:
     """The last process that closes the file deletes its log."""
     path, stopped = tmp_path / "state.db", threading.Event()

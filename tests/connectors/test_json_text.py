@@ -24,6 +24,7 @@ def test_entries_are_those_of_the_array(entries: list[Any], indent: int | None, 
     assert [json.loads(entry.decode("utf-8", "surrogatepass")) for entry in split_entries(text)] == entries
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), values), indents)
 def test_members_are_those_of_the_object(members: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(members, indent=indent).encode()

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -189,6 +190,7 @@ def test_deleted_rows_are_absent_and_all_others_are_returned(
     assert result is None or result == set(listing.rows)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(
     st.sampled_from(["insert", "delete"]),
@@ -205,6 +207,7 @@ def test_responses_out_of_order_lose_no_row(
     assert result is None or result in states
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(
     st.sampled_from(["insert", "delete"]),

@@ -243,6 +243,7 @@ def test_changed_page_size_raises() -> None:
         paginator.add_page(replace(page_info(2, "c", 4), limit=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total", [-1, 10**9])
 def test_listing_without_end_raises(total: int) -> None:
     paginator, requested = OffsetPaginator(), 0

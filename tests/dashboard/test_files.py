@@ -111,6 +111,7 @@ def test_files_below_a_chart_are_its_data(dashboard: Dashboard, paths: Warehouse
     assert [row["close_price"] for row in candles] == ["14.00000000", "14.01000000", "14.02000000"]
 
 
+@pytest.mark.slow
 def test_every_name_has_a_page_and_files(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     quotes = [Quote(str(number), 100 + number, name=name) for number, name in enumerate(ODD_NAMES)]

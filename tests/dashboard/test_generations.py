@@ -85,6 +85,7 @@ def wait_for_count(follower: GenerationFollower[Generation], expected: int) -> N
     wait_until(lambda: read_count(follower) == expected)
 
 
+@pytest.mark.slow
 def test_many_publishes_under_readers(paths: WarehousePaths, follow: Follow) -> None:
     files = [paths.published.read_bytes()]
     publish(paths, 1)

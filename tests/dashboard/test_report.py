@@ -50,6 +50,7 @@ def test_report_has_the_numbers_of_the_views(paths: WarehousePaths) -> None:
             assert f">{format_rounded(spread['profit'])}<" in html
 
 
+@pytest.mark.slow
 def test_existing_file_is_replaced_and_a_device_is_not(paths: WarehousePaths, tmp_path: Path) -> None:
     target = tmp_path / "market.html"
     target.write_text("old")

@@ -43,6 +43,7 @@ def publish(paths: WarehousePaths, number: int) -> None:
     load(paths)
 
 
+@pytest.mark.slow
 def test_dashboard_follows_a_publish(paths: WarehousePaths) -> None:
     with run_dashboard(paths.root / "floorline.toml") as (url, process):
         assert "1.00" in httpx.get(url, timeout=60).text
@@ -107,6 +108,7 @@ def test_fifty_publishes_under_four_readers(paths: WarehousePaths) -> None:
         wait_until(lambda: count_old_files(process.pid) == 0, 60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_dashboard_well(paths: WarehousePaths, number: signal.Signals) -> None:
     with run_dashboard(paths.root / "floorline.toml") as (url, process):
@@ -115,6 +117,7 @@ def test_signal_ends_the_dashboard_well(paths: WarehousePaths, number: signal.Si
         assert process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_root_path_stands_before_every_link(paths: WarehousePaths) -> None:
     with run_dashboard(paths.root / "floorline.toml", "--root-path", "/market") as (url, _):
         page = httpx.get(url, timeout=60).text

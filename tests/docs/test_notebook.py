@@ -38,6 +38,7 @@ def run_notebook(paths: WarehousePaths, monkeypatch: pytest.MonkeyPatch, words: 
     return dict(app.run(defs={"words": SimpleNamespace(value=words)})[1])
 
 
+@pytest.mark.slow
 def test_cells_show_what_the_market_has(paths: WarehousePaths, monkeypatch: pytest.MonkeyPatch) -> None:
     names = run_notebook(paths, monkeypatch, "ak redline ft")
     with floorline.open(paths.root) as market:
@@ -58,6 +59,7 @@ def test_words_of_no_item_stop_the_cells_that_need_one(
     names["market"].close()
 
 
+@pytest.mark.slow
 def test_notebook_is_a_script_and_passes_the_check_of_marimo(paths: WarehousePaths) -> None:
     script = [sys.executable, str(NOTEBOOK), "--", "--data", str(paths.root)]
     check = [sys.executable, "-m", "marimo", "check", "--strict", str(NOTEBOOK)]

@@ -102,6 +102,7 @@ def leaves(entry: Any) -> Iterator[str]:
             yield from leaves(each)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["[x](missing.md)", "[x](alerts.md#missing)"])
 def test_dead_link_ends_the_build(link: str, tmp_path: Path) -> None:
     with (copy_pages(tmp_path) / "docs" / "rules.md").open("a", encoding="utf-8") as page:

@@ -156,6 +156,7 @@ def test_past_is_what_was_known_then(market: floorline.Market) -> None:
             verb()
 
 
+@pytest.mark.slow
 def test_publish_is_seen_after_refresh_only(tmp_path: Path) -> None:
     paths = publish_example(tmp_path)
     market = floorline.open(paths.root)

@@ -14,6 +14,7 @@ from tests.support.snapshots import Bench
 PACKAGES = ("psycopg", "obstore")
 
 
+@pytest.mark.slow
 def test_commands_of_one_machine_import_no_package_of_many(
     bench: Bench, tmp_path: Path, no_prefect: None
 ) -> None:

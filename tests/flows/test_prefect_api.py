@@ -80,6 +80,7 @@ async def ask(respond: Respond | bytes, seconds: float = SECONDS) -> str:
                 return await check_prefect_reachable(seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("respond", "kind", "message"), CASES.values(), ids=CASES)
 def test_what_is_no_prefect_api_of_ours_is_refused_soon(
     respond: Respond | bytes, kind: type[ConfigError], message: str

@@ -47,6 +47,7 @@ def causes(bench: Bench) -> list[str]:
     return [alert.cause for alert in bench.alerts()]
 
 
+@pytest.mark.slow
 def test_next_snapshot_goes_on_after_a_restore(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(limits=True, tier="pro")
     bench = Bench.at(tmp_path / "project", box, catalog_of(*PROVIDERS))
@@ -77,6 +78,7 @@ def test_next_snapshot_goes_on_after_a_restore(tmp_path: Path, make_sandbox: Mak
     assert bench.query("SELECT run_id FROM runs GROUP BY ALL HAVING count(*) > 1") == []
 
 
+@pytest.mark.slow
 def test_backfill_goes_on_after_a_restore(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(history="dense")
     bench = bench_at(tmp_path / "project", box)

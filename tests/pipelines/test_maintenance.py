@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pipelines.config import Settings
 from pipelines.config.tables import WarehouseSettings
 from pipelines.maintenance import DAMAGED, seal_months, verify_warehouse
@@ -13,6 +15,7 @@ from warehouse.state.database import open_state
 LATER = minute(90 * 24 * 60)
 
 
+@pytest.mark.slow
 def test_alert_about_damage_is_open_while_there_is_damage(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     settings = Settings(warehouse=WarehouseSettings(path=tmp_path))

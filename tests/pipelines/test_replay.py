@@ -88,6 +88,7 @@ def test_replay_does_not_change_other_quotes(bench: Bench) -> None:
     assert [row for row in bench.quotes() if row[1] != "77"] == before
 
 
+@pytest.mark.slow
 def test_commands_list_and_replay_rejects(bench: Bench) -> None:
     listed = read_result(bench.command("rejects", "list", "--json").stdout)
     assert sorted(row["reason"] for row in listed) == ["not understood"] * 2

@@ -77,6 +77,7 @@ def test_replay_fills_in_what_was_missing_and_leaves_the_rest(bench: Bench) -> N
     assert ("Ruby", "instant", Decimal(6), NOON) in history
 
 
+@pytest.mark.slow
 def test_every_moment_of_a_rejected_price_enters_the_history(bench: Bench) -> None:
     land(bench, 20, row(4.5), rejected=row(4.5, Ruby=(7, None)))
     land(bench, 30, row(4.5), rejected=row(4.5, Ruby=(8, None)))

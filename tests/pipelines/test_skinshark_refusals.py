@@ -35,6 +35,7 @@ def test_single_marketplace(tmp_path: Path, make_sandbox: MakeSandbox, market: s
     assert bench.query("SELECT DISTINCT provider FROM quotes") == [(market,)]
 
 
+@pytest.mark.slow
 def test_market_can_be_changed_between_two_runs(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(phases="old")
     items = [f"{DOPPLER} @ *", REDLINE]
@@ -62,6 +63,7 @@ def test_listing_of_all_markets_is_never_stored_as_one(
     assert 'set market = "all"' in alert.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["FORBIDDEN", "SOMETHING_NEW"])
 def test_forbidden_route_is_named_and_leaves_the_key_alone(
     tmp_path: Path, sandbox: Sandbox, key: str

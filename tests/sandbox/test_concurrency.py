@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import httpx
+import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
@@ -25,6 +26,7 @@ async def fetch(url: str, times: int) -> Counter[int | str]:
         return Counter(await asyncio.gather(*(fetch_page(client, number) for number in range(times))))
 
 
+@pytest.mark.slow
 def test_every_request_gets_a_response_while_the_market_moves(sandbox: Sandbox) -> None:
     async def fetch_and_change() -> Counter[int | str]:
         fetching = asyncio.create_task(fetch(sandbox.url, 200))

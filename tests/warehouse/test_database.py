@@ -135,6 +135,7 @@ def test_partial_copy_of_a_killed_publish_is_replaced_and_not_overwritten(tmp_pa
     assert not partial.exists()
 
 
+@pytest.mark.slow
 @of_files
 def test_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
@@ -152,6 +153,7 @@ def test_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: Pat
         assert early.execute("SELECT lowest_ask FROM quotes").fetchall() == [(100,)]
 
 
+@pytest.mark.slow
 @of_files
 def test_log_of_a_killed_reader_that_wrote_is_deleted_by_the_next_publish(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)

@@ -26,6 +26,7 @@ def read_file(path: Path) -> Rows:
         return read_names(db, path.stem)
 
 
+@pytest.mark.slow
 def test_exported_database_is_readable_on_its_own(paths: WarehousePaths, tmp_path: Path) -> None:
     target = tmp_path / "it's a backup.duckdb"
     export_duckdb(paths, target)
@@ -34,6 +35,7 @@ def test_exported_database_is_readable_on_its_own(paths: WarehousePaths, tmp_pat
         export_duckdb(paths, target)
 
 
+@pytest.mark.slow
 def test_exported_parquet_files_are_all_views_of_the_database(paths: WarehousePaths, tmp_path: Path) -> None:
     files = export_parquet(paths, tmp_path / "backup")
     assert [file.stem for file in files] == public_views(paths)
@@ -46,6 +48,7 @@ def test_exported_parquet_files_are_all_views_of_the_database(paths: WarehousePa
         export_parquet(paths, tmp_path / "backup")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ["", "(FORMAT parquet)"])
 @pytest.mark.parametrize("of_an_export", [False, True])
 def test_database_that_duckdb_exports_can_be_imported(

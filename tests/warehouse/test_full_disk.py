@@ -36,6 +36,7 @@ pytestmark = pytest.mark.file_warehouse("the disk of the database's file is full
 MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") for number in range(20_000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", slow_but_first(300_000, 0, 1_200_000, 2_500_000))
 def test_landing_waits_until_there_is_free_space(small_disk: Path, leave: int) -> None:
     paths = create_warehouse(small_disk)

@@ -59,6 +59,7 @@ def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
     return copy_warehouse(template, tmp_path / "home")
 
 
+@pytest.mark.slow
 def test_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:
     quotes = "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL"
     changes = "SELECT * EXCLUDE (last_updated) FROM quote_history ORDER BY ALL"
@@ -76,6 +77,7 @@ def test_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:
     assert load(paths) == []
 
 
+@pytest.mark.slow
 def test_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
     before = query_rows(paths, "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL")
     paths.writer.write_text("ruined")
@@ -87,6 +89,7 @@ def test_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
     assert rebuild(paths, lambda: minute(700), wait=0).aside is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruned", slow_but_first("ab", "a", "abd", "abcd"))
 def test_rebuild_takes_over_what_the_landings_do_not_hold(paths: WarehousePaths, pruned: str) -> None:
     queries = [f"SELECT * FROM {view} ORDER BY ALL" for view in public_views(paths) if view != "runs"]
@@ -101,6 +104,7 @@ def test_rebuild_takes_over_what_the_landings_do_not_hold(paths: WarehousePaths,
     assert load(paths) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", slow_but_first("cd", "a", "b", "d", "ab", "abcde"))
 def test_rebuild_keeps_the_rows_of_a_landing_that_loads_no_more(paths: WarehousePaths, damaged: str) -> None:
     """Its rows are in the old database; the landing can still be read, and fails only while it is loaded."""
@@ -120,6 +124,7 @@ def test_rebuild_keeps_the_rows_of_a_landing_that_loads_no_more(paths: Warehouse
     assert load(paths) == []
 
 
+@pytest.mark.slow
 def test_rebuild_keeps_what_a_run_beside_the_pruned_one_confirmed(tmp_path: Path) -> None:
     """The second run started before the first one ended, and saw item 1 after that: it stays."""
     paths = create_warehouse(tmp_path)
@@ -145,6 +150,7 @@ def test_each_rebuild_keeps_its_own_backup(paths: WarehousePaths) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_rebuild_of_two_sources_of_which_one_is_landed_as_a_whole(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2")))
@@ -158,6 +164,7 @@ def test_rebuild_of_two_sources_of_which_one_is_landed_as_a_whole(tmp_path: Path
     assert query_all(paths, queries) == before
 
 
+@pytest.mark.slow
 def test_rebuild_takes_over_from_the_published_copy(paths: WarehousePaths) -> None:
     before = query_rows(paths, "FROM quote_history ORDER BY ALL")
     shutil.rmtree(paths.landing / "a")
@@ -166,6 +173,7 @@ def test_rebuild_takes_over_from_the_published_copy(paths: WarehousePaths) -> No
     assert query_rows(paths, "FROM quote_history ORDER BY ALL") == before
 
 
+@pytest.mark.slow
 def test_rebuild_refuses_where_no_old_database_can_be_read(paths: WarehousePaths) -> None:
     shutil.rmtree(paths.landing / "a")
     for path in (paths.writer, paths.published):
@@ -196,6 +204,7 @@ def test_rebuild_counts_on_where_the_pruned_runs_doubted_a_loss(tmp_path: Path) 
     assert query_all(paths, queries) == before
 
 
+@pytest.mark.slow
 def test_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths) -> None:
     subprocess.run(
         [sys.executable, "-c", "import duckdb, os, sys; db = duckdb.connect(sys.argv[1]);"
@@ -210,6 +219,7 @@ def test_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths) -> 
     load(paths)
 
 
+@pytest.mark.slow
 def test_last_run_of_a_basket_mixes_no_values_of_earlier_runs(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     facts = {"requests": 3, "quota_remaining": 900, "incomplete_reason": "the quota is used up"}

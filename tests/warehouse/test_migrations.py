@@ -107,6 +107,7 @@ def test_next_snapshot_continues_the_migrated_history(paths: WarehousePaths) -> 
     assert query_rows(paths, "SELECT quantity FROM quote_history ORDER BY valid_from") == [(3,), (None,)]
 
 
+@pytest.mark.slow
 def test_writer_killed_after_a_migration_loses_nothing(paths: WarehousePaths) -> None:
     completed = subprocess.run(
         [sys.executable, "-c", MIGRATE_AND_EXIT, str(paths.writer)], check=False, timeout=60
@@ -118,6 +119,7 @@ def test_writer_killed_after_a_migration_loses_nothing(paths: WarehousePaths) ->
     assert quotes_and_rejects(paths.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
 
 
+@pytest.mark.slow
 def test_backup_keeps_the_schema_of_a_database_and_the_restore_migrates_it(
     paths: WarehousePaths, tmp_path: Path
 ) -> None:

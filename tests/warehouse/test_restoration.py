@@ -120,6 +120,7 @@ MENDED: dict[str, tuple[Damage, str]] = {
 QUICK = {"writer is flipped (new)", "writer is an older one (new)", "published copy is cut (new)"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("landings", [True, False], ids=["landings", "no landings"])
 @pytest.mark.parametrize(("damage", "words"), slow_but(QUICK, MENDED))
 def test_next_load_mends_the_database(
@@ -211,6 +212,7 @@ def test_load_without_a_database_to_go_on_with_is_refused(
     assert {path: path.read_bytes() for path in (paths.writer, paths.published) if path.exists()} == files
 
 
+@pytest.mark.slow
 def test_rebuild_after_the_loss_of_both_databases_holds_what_the_landings_hold(
     template: Template, expected: Rows, tmp_path: Path
 ) -> None:

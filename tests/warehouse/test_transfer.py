@@ -34,6 +34,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
     return paths
 
 
+@pytest.mark.slow
 def test_a_file_moves_into_a_lake_and_back(paths: WarehousePaths, tmp_path: Path) -> None:
     exported, lake = tmp_path / "exported.duckdb", create_lake(tmp_path / "lake")
     export_duckdb(paths, exported)
@@ -56,6 +57,7 @@ def test_a_file_moves_into_a_lake_and_back(paths: WarehousePaths, tmp_path: Path
         assert seal_months(db, LATER)
 
 
+@pytest.mark.slow
 def test_a_difference_is_found(paths: WarehousePaths, tmp_path: Path) -> None:
     exported, lake = tmp_path / "exported.duckdb", create_lake(tmp_path / "lake")
     export_duckdb(paths, exported)

@@ -88,6 +88,7 @@ def test_unavailable_index_is_retried(sandbox: Sandbox, route: Route) -> None:
     assert collector.rows.height
 
 
+@pytest.mark.slow
 def test_basket_with_bids_fills_the_bids_view(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(tier="pro")
     with_bids = basket(items=["AUG | *", 30], providers=["steam", "buff163", "skinport"], bids=True)

@@ -56,6 +56,7 @@ def test_new_key_replaces_the_old_one(sandbox: Sandbox, http_get: HttpGet) -> No
     assert len(sandbox.requests.of_path(REISSUE)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "took_effect"),
     [

@@ -73,6 +73,7 @@ def test_snapshot_time_ahead_of_our_clock_is_no_time(make_sandbox: MakeSandbox, 
     assert {page.observed_at for page in collector.pages} == {expected}
 
 
+@pytest.mark.slow
 def test_long_stream_is_landed_in_consecutive_chunks(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(items=1500, tier="pro")
     shard = replace(STREAM, providers=(), every_provider=True)
@@ -148,6 +149,7 @@ def rows_in_stream_order(sandbox: Sandbox) -> pl.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_stalled_body_fails_at_the_deadline(sandbox: Sandbox) -> None:
     sandbox.fault("stall", seconds=30, method="POST")
 
@@ -209,6 +211,7 @@ def test_temporary_rejection_is_retried(sandbox: Sandbox, fault: dict[str, objec
     assert count_posts(sandbox) == 3
 
 
+@pytest.mark.slow
 def test_second_stream_waits_for_the_first(sandbox: Sandbox) -> None:
     sandbox.fault("stall", seconds=0.5, method="POST")
 

@@ -50,6 +50,7 @@ def rows_of(pages: Sequence[TypedPage]) -> pl.DataFrame:
     return pl.concat([QUOTES.to_frame(), *(page.rows for page in pages)])
 
 
+@pytest.mark.slow
 @given(data=st.data(), count=st.integers(0, 30), compressed=st.booleans(), last_newline=st.booleans())
 def test_cuts_between_chunks_make_no_difference(
     data: st.DataObject, count: int, compressed: bool, last_newline: bool

@@ -47,6 +47,7 @@ async def extract_with_secret(
     return outcome if isinstance(outcome, BaseException) else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [

@@ -12,6 +12,7 @@ from tests.support.odd_answers import check_examples
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 @pytest.mark.server  # which is not seen through the property test
 def test_some_odd_answers() -> None:
     check_examples(25)

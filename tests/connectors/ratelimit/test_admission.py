@@ -113,6 +113,7 @@ def test_request_with_a_cost_gets_a_single_permit(make_rate_limiter: MakeRateLim
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32), st.floats(0.01, 0.8))
 @example(7, 0.0)

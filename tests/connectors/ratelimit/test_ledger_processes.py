@@ -45,6 +45,7 @@ def send_for_minutes(
     return asyncio.run(main())
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 2**32), st.floats(0.01, 1.5))
 def test_two_processes_fill_the_rate_limit_and_never_exceed_it(seed: int, slowest: float) -> None:

@@ -73,6 +73,7 @@ def test_price_chart_says_what_it_shows() -> None:
     assert empty.findtext(f"{SVG}desc") == "Nothing was listed in this time."
 
 
+@pytest.mark.slow
 def test_price_chart_of_a_year_is_small() -> None:
     year = [Step(END - timedelta(minutes=5 * number), 10.0 + number % 97) for number in range(100_000, 0, -1)]
     chart = PriceChart("An item", END - timedelta(days=365), END, year, lines=[("steam", year)] * 9)

@@ -59,6 +59,7 @@ def backfill_json(bench: Bench, *arguments: str, code: int = 0) -> Any:
     return read_result(run_command(bench, *arguments, "--json", code=code).out)
 
 
+@pytest.mark.slow
 def test_plan_budget_resume_and_list(bench: Bench, box: Sandbox) -> None:
     missing = run_command(bench, *WINDOW, *ITEMS, "--dry-run", code=2)
     assert "is not cached and needs a request" in missing.err

@@ -226,6 +226,7 @@ def test_gap_in_a_converted_currency_is_lost(
     ]
 
 
+@pytest.mark.slow
 def test_failed_runs_explain_the_gap_and_an_open_gap_is_fillable_up_to_the_grid(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
@@ -243,6 +244,7 @@ def test_failed_runs_explain_the_gap_and_an_open_gap_is_fillable_up_to_the_grid(
     assert "AUTH_API_KEY_REVOKED" in gap.reasons[0]
 
 
+@pytest.mark.slow
 def test_source_without_history_gets_no_request(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(every="10m"))
     observe_after(bench, sandbox, timedelta(0), TWO_HOURS)

@@ -93,6 +93,7 @@ def run(bench: Bench, *arguments: str) -> str:
     return output.out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_prefect")
 @pytest.mark.parametrize("name", TOURS)
 def test_all_commands_work(tmp_path: Path, name: str, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

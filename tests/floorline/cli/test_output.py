@@ -46,6 +46,7 @@ def run_json(bench: Bench, *arguments: str, code: int = 0) -> Any:
     return read_result(run(bench, *arguments, "--json", code=code).out)
 
 
+@pytest.mark.slow
 def test_snapshot_as_json_and_as_a_table(bench: Bench, sandbox: Sandbox) -> None:
     core, other = run_json(bench, "snapshot")
     assert (core["basket"], core["state"], core["load"]["rows_fetched"]) == (
@@ -59,6 +60,7 @@ def test_snapshot_as_json_and_as_a_table(bench: Bench, sandbox: Sandbox) -> None
     assert "done" in table
 
 
+@pytest.mark.slow
 def test_every_command_prints_valid_json(bench: Bench, sandbox: Sandbox) -> None:
     run(bench, "snapshot", "--quiet")
     sandbox.key(VALID_KEY, "revoked")
@@ -98,6 +100,7 @@ def test_error_of_several_baskets_is_printed_once(bench: Bench, sandbox: Sandbox
     assert VALID_KEY not in failed.out + failed.err
 
 
+@pytest.mark.slow
 def test_commands_before_the_first_run(bench: Bench) -> None:
     assert "never ran" in run(bench, "status").out
     assert "no alert is open" in run(bench, "alerts", "list").out
@@ -117,6 +120,7 @@ def test_commands_before_the_first_run(bench: Bench) -> None:
     assert "there is no open alert 7" in run(bench, "alerts", "clear", "7", code=2).err
 
 
+@pytest.mark.slow
 def test_rejected_query_is_one_message(bench: Bench) -> None:
     bench.snapshot()
     failed = run(bench, "query", "SELECT nope FROM quotes", code=2)
@@ -135,6 +139,7 @@ def test_export_that_cannot_be_written_is_one_message(bench: Bench) -> None:
     assert line.startswith(f"floorline: {target} cannot be opened: check its folder")
 
 
+@pytest.mark.slow
 def test_unreachable_prefect_api_is_one_line(bench: Bench, sandbox: Sandbox) -> None:
     done = bench.command("snapshot", PREFECT_API_URL="http://127.0.0.1:9/api", check=2)
     (line,) = done.stderr.splitlines()
@@ -152,6 +157,7 @@ def test_query_as_csv(bench: Bench) -> None:
     assert lines[1].startswith("steam,")
 
 
+@pytest.mark.slow
 def test_closed_pipe_is_no_error(bench: Bench) -> None:
     bench.snapshot()
     arguments = ["query", "FROM range(300000)", "--csv", "--config", str(bench.config)]

@@ -85,6 +85,7 @@ def json_is_value(read: Any, value: SqlValue) -> bool:
     return value.reads(read if isinstance(read, str) else json.dumps(read).replace('"', ""))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(columns=sql_columns())
 def test_json_and_csv_have_every_value(database: Path, columns: Columns) -> None:

@@ -31,6 +31,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield bench
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "line"), ANSWERS.values(), ids=ANSWERS)
 def test_answers(observed: Bench, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, line: str) -> None:
     before = observed.paths.writer.stat().st_ino

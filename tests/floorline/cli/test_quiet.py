@@ -30,6 +30,7 @@ def quiet(bench: Bench, *command: str) -> CommandOutput:
     return main_with(*command, "--quiet", "--config", str(bench.config))
 
 
+@pytest.mark.slow
 def test_all_is_well(bench: Bench) -> None:
     for command in (("snapshot",), ("maintain", "load"), ("maintain", "retry"), ("alerts", "check")):
         assert quiet(bench, *command) == SILENT
@@ -39,6 +40,7 @@ def test_all_is_well(bench: Bench) -> None:
     assert read_result(quiet(bench, "snapshot", "--json").out)[0]["state"] == "done"
 
 
+@pytest.mark.slow
 def test_failures_are_printed(bench: Bench, box: Sandbox) -> None:
     assert quiet(bench, "snapshot") == SILENT
     box.fault("refused", status=422, path="/v1/prices", match={"item_id": "5"}, times=None)
@@ -53,6 +55,7 @@ def test_failures_are_printed(bench: Bench, box: Sandbox) -> None:
         assert (output.code, bool(output.out + output.err)) == (code, True)
 
 
+@pytest.mark.slow
 def test_doctor_prints_only_problems(bench: Bench) -> None:
     assert quiet(bench, "snapshot") == SILENT
     verdicts = {line.split()[0] for line in quiet(bench, "doctor").out.splitlines() if line[:4].strip()}

@@ -99,6 +99,7 @@ def make_full(bench: Bench) -> None:
     fill_disk(bench.folder, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", slow_but_first(leave_log, leave_clean))
 @pytest.mark.parametrize("spoil", slow_but_first(make_read_only, make_full))
 def test_reading_commands_work(

@@ -38,6 +38,7 @@ def run(bench: Bench, *arguments: str, code: int) -> CommandOutput:
     return output
 
 
+@pytest.mark.slow
 def test_landing_that_is_set_aside_is_one_line_and_exit_6(bench: Bench) -> None:
     output = run(bench, "maintain", "load", code=6)
     (line,) = output.err.splitlines()
@@ -53,6 +54,7 @@ def test_landing_that_is_set_aside_is_one_line_and_exit_6(bench: Bench) -> None:
     assert run(bench, "maintain", "load", code=0).err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.server  # a landing that was set aside is loaded in a process of its own
 def test_retry_loads_a_landing_that_was_mended_and_closes_its_alert(bench: Bench) -> None:
     run(bench, "maintain", "load", code=6)

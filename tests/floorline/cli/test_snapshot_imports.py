@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sandbox.core import Sandbox
 from tests.support.snapshots import REDLINE, Bench, basket, clean_env, main_with
 
@@ -30,6 +32,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_snapshot_of_one_item_loads_what_it_uses(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path / "one", sandbox, basket(items=[REDLINE], route="auto"))
     assert main_with("snapshot", "--no-prefect", "--config", str(bench.config)).code == 0

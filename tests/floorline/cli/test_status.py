@@ -102,6 +102,7 @@ def test_runs_of_the_former_source_of_a_basket_are_ignored(
     assert "failed" not in printed(bench, capsys, report_of(*runs))
 
 
+@pytest.mark.slow
 def test_command_prints_pending_landings_and_alerts(bench: Bench, sandbox: Sandbox) -> None:
     bench.snapshot()
     paths = bench.settings.paths

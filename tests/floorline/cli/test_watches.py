@@ -76,6 +76,7 @@ def test_check_shows_rows_and_failures_and_raises_no_alert(record: Path) -> None
     assert read_alerts(open_state(WarehousePaths(record.parent / "data"))) == []
 
 
+@pytest.mark.slow
 def test_exit_code_says_what_was_found(record: Path) -> None:
     assert [watches(record, "check", name).code for name in ("cheap", "none")] == [13, 0]
     unknown = watches(record, "check", "cheep")

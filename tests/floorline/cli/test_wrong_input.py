@@ -157,6 +157,7 @@ def test_every_command_is_tried() -> None:
     assert list(COMMANDS) == runnable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_wrong_value_is_told_in_one_line(bench: Bench, name: str, held_port: int) -> None:
     try_values(bench, name, QUICK, held_port)

@@ -92,6 +92,7 @@ def test_prefect_is_optional(bench: Bench) -> None:
     assert "by hand or by cron" in finding.seen
 
 
+@pytest.mark.slow
 def test_unreachable_server_fails_without_showing_its_password(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -128,6 +128,7 @@ def test_published_copy_that_another_process_holds(paths: WarehousePaths) -> Non
     assert (finding.verdict, f"(PID {holder.pid})" in finding.seen) == ("fail", True)
 
 
+@pytest.mark.slow
 def test_running_load_is_a_warning_and_a_stuck_load_fails(paths: WarehousePaths) -> None:
     with process_holding(paths, HOLD_LOCK) as holder:
         (running,) = check_loader_now(paths)
@@ -139,6 +140,7 @@ def test_running_load_is_a_warning_and_a_stuck_load_fails(paths: WarehousePaths)
     assert "for 10m" in stuck.seen
 
 
+@pytest.mark.slow
 def test_load_that_starts_during_the_check_does_not_fail(paths: WarehousePaths) -> None:
     """The load waits until the check has released the lock, and the check waits for the load."""
     loaded = threading.Event()

@@ -96,6 +96,7 @@ def test_configuration_without_a_basket_or_with_a_missing_file(tmp_path: Path, s
     assert (no_file.verdict, "none.txt cannot be read" in no_file.seen) == ("fail", True)
 
 
+@pytest.mark.slow
 def test_hanging_checks_end_at_their_deadlines(tmp_path: Path) -> None:
     """Two sources accept a request and send nothing, and another process has locked state.db."""
 
@@ -158,6 +159,7 @@ def test_check_has_a_deadline() -> None:
     assert (finding.name, finding.verdict, finding.seen) == ("slow", "fail", "no answer in 0.05 s")
 
 
+@pytest.mark.slow
 def test_names_of_the_baskets_are_checked_by_the_cached_catalogs(tmp_path: Path, box: Sandbox) -> None:
     """New: doctor was content with a configuration that no run could take."""
     bench = Bench.at(tmp_path, box, basket(currencies=["USD", "EUR"]))

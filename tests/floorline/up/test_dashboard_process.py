@@ -15,6 +15,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.server
 
 
+@pytest.mark.slow
 def test_dashboard_that_dies_again_and_again_stays_off(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -44,6 +44,7 @@ def states(results: list[RunResult]) -> list[str]:
     return [result.state for result in results]
 
 
+@pytest.mark.slow
 def test_revoked_key_is_not_sent_again_and_the_other_source_runs(
     bench: Bench, sandbox: Sandbox, other: Sandbox, clock: VirtualClock
 ) -> None:
@@ -76,6 +77,7 @@ def test_key_revoked_during_an_extraction_trips_the_breaker(
     assert [alert.repeats for alert in bench.alerts()] == [1]
 
 
+@pytest.mark.slow
 def test_new_key_resets_the_breaker_and_the_first_success_resolves_the_alert(
     bench: Bench, sandbox: Sandbox, clock: VirtualClock
 ) -> None:
@@ -102,6 +104,7 @@ def test_new_key_that_is_rejected_replaces_the_old_rejection(
     assert alert.code == "AUTH_INVALID_API_KEY"
 
 
+@pytest.mark.slow
 def test_clearing_the_alert_resets_the_breaker(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.key(VALID_KEY, "revoked")
     bench.snapshot("core", clock=clock)
@@ -112,6 +115,7 @@ def test_clearing_the_alert_resets_the_breaker(bench: Bench, sandbox: Sandbox, c
     assert states(bench.snapshot("core", clock=clock)) == ["done"]
 
 
+@pytest.mark.slow
 def test_disabled_account_is_probed_once_an_hour_and_recovers(
     bench: Bench, sandbox: Sandbox, clock: VirtualClock
 ) -> None:
@@ -132,6 +136,7 @@ def test_disabled_account_is_probed_once_an_hour_and_recovers(
     assert bench.alerts() == []
 
 
+@pytest.mark.slow
 def test_accepted_probe_resets_the_breaker_even_if_the_run_fails(
     bench: Bench, sandbox: Sandbox, clock: VirtualClock
 ) -> None:

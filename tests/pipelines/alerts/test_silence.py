@@ -50,6 +50,7 @@ def silent_baskets(bench: Bench, minutes: float) -> list[str]:
     return [basket.name for basket in check_silence(bench.settings, now)]
 
 
+@pytest.mark.slow
 def test_three_intervals_without_success_raise_one_alert_that_the_next_success_resolves(
     bench: Bench, webhook: WebhookReceiver
 ) -> None:
@@ -67,6 +68,7 @@ def test_three_intervals_without_success_raise_one_alert_that_the_next_success_r
     ]
 
 
+@pytest.mark.slow
 def test_failed_runs_do_not_end_the_silence(bench: Bench, sandbox: Sandbox) -> None:
     bench.snapshot("core")
     sandbox.key(VALID_KEY, "revoked")
@@ -81,6 +83,7 @@ def test_basket_that_never_succeeded_is_silent_too(bench: Bench, sandbox: Sandbo
     assert silent_baskets(bench, 31) == ["core"]
 
 
+@pytest.mark.slow
 def test_run_of_a_clock_that_was_ahead_does_not_hide_the_silence(
     bench: Bench, sandbox: Sandbox, clock: VirtualClock
 ) -> None:
@@ -98,6 +101,7 @@ def test_basket_without_a_run_is_not_silent(bench: Bench) -> None:
     assert silent_baskets(bench, 1000) == []
 
 
+@pytest.mark.slow
 def test_command_prints_the_silent_baskets(bench: Bench, clock: VirtualClock) -> None:
     bench.snapshot("core", clock=clock)  # on the first of June
     assert bench.command("alerts", "check", check=3).stdout == "silent: core\n"

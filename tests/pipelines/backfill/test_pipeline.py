@@ -40,6 +40,7 @@ def test_loaded_points_equal_the_market(tmp_path: Path, make_sandbox: MakeSandbo
     assert result.requests == len(history_requests(box)) + 2  # two for the catalogs of items and marketplaces
 
 
+@pytest.mark.slow
 def test_repeated_run_requests_only_what_is_new(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)

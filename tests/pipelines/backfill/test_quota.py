@@ -31,6 +31,7 @@ def box(make_sandbox: MakeSandbox) -> Sandbox:
     return make_sandbox(history="dense", tier="pro", limits=True)
 
 
+@pytest.mark.slow
 def test_used_up_quota_stops_and_a_new_month_resumes(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     box.keys.set_remaining(VALID_KEY, 7, box.clock.now())

@@ -43,6 +43,7 @@ def test_budget_counts_metered_requests_only() -> None:
     assert rate_limiter.month_usage().used == 2
 
 
+@pytest.mark.slow
 def test_run_stops_at_its_budget_and_the_next_run_resumes(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(history="dense")
     bench = bench_at(tmp_path, box)

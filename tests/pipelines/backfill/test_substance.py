@@ -56,6 +56,7 @@ def test_backfill_without_one_usable_row_is_unusable(
         assert check_reason(bench)
 
 
+@pytest.mark.slow
 def test_shards_without_one_usable_row_are_asked_for_again(tmp_path: Path, box: Sandbox) -> None:
     """New: the second run used to find the backfill done, and sent no request for what it had rejected."""
     with relay_to(box.url) as relay:

@@ -122,6 +122,7 @@ def test_every_name_is_found_by_its_abbreviation(name: str) -> None:
     assert WHOLE.resolve(words) in {None, Item(found[0].item_id, name, None)}
 
 
+@pytest.mark.slow
 @given(st.sampled_from(UNPHASED))
 def test_no_other_item_is_chosen_while_the_catalog_lacks_the_item(name: str) -> None:
     others = ItemSearch.of_catalog(catalog_of_names(*(other for other in UNPHASED if other != name)))

@@ -72,6 +72,7 @@ def test_large_limit_outlasts_the_calendar(limit: int) -> None:
     assert usage_report("cs2cap", usage(1, limit=limit), TENTH).ends_at is None
 
 
+@pytest.mark.slow
 def test_billing_period_of_the_source_counts(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     """A period from the 15th: its reset is reported once, near its end; the next period keeps the day."""
     box = make_sandbox(limits=True, tier="starter", frozen=datetime(2026, 6, 14, tzinfo=UTC))

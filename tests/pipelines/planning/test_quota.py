@@ -58,6 +58,7 @@ def test_requests_of_the_first_basket_are_not_left_for_the_next(bench: Bench, bo
     assert len(price_requests(box, before)) == 20
 
 
+@pytest.mark.slow
 def test_forced_snapshot_sends_requests_up_to_the_quota(bench: Bench, box: Sandbox) -> None:
     bench.snapshot("small", clock=VirtualClock())  # the catalogs of the real clock lie ahead of this one
     box.keys.set_remaining(VALID_KEY, 19, NOON)

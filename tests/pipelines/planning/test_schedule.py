@@ -111,6 +111,7 @@ def count_times(times: Sequence[datetime]) -> RunFrequency:
     return RunFrequency(len(times), max((end - at for at, end in enumerate(ends)), default=0))
 
 
+@pytest.mark.slow
 @given(
     minute=st.integers(0, 59),
     hours=HOURS,

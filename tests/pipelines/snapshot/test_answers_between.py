@@ -136,6 +136,7 @@ def snapshot(bench: Bench) -> RunResult:
 QUICK = {"401, a page", "302 to a login", "401, zstd", "429, brotli", "nested 100,000 deep"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", slow_but(QUICK, {f"{'guard: ' * case.old}{case.id}": (case,) for case in CASES})
 )

@@ -48,6 +48,7 @@ def bench(tmp_path: Path, box: Sandbox, other: Sandbox) -> Bench:
     )
 
 
+@pytest.mark.slow
 def test_revoked_key_stops_all_requests_without_retries(bench: Bench, box: Sandbox) -> None:
     """How soon it stops them is measured in bench/revoked.py."""
     bench.snapshot()
@@ -58,6 +59,7 @@ def test_revoked_key_stops_all_requests_without_retries(bench: Bench, box: Sandb
     assert {entry.status for entry in requests} <= {200, 401}
 
 
+@pytest.mark.slow
 def test_landed_pages_are_loaded_and_the_alert_is_stored(bench: Bench, box: Sandbox) -> None:
     results = bench.snapshot()
     first = results[0]
@@ -75,18 +77,21 @@ def test_landed_pages_are_loaded_and_the_alert_is_stored(bench: Bench, box: Sand
     ]
 
 
+@pytest.mark.slow
 def test_next_basket_of_the_source_sends_no_request(bench: Bench, box: Sandbox) -> None:
     results = bench.snapshot()
     assert not [entry for entry in price_requests(box) if "item_id" in entry.query]
     assert (results[1].state, results[1].requests) == ("auth_failed", 0)
 
 
+@pytest.mark.slow
 def test_other_source_is_not_affected(bench: Bench, other: Sandbox) -> None:
     result = bench.snapshot()[2]
     assert (result.source, result.state) == ("second", "done")
     assert bench.quotes(source="second") == ledger(other, ["steam"], [3, 8]) != []
 
 
+@pytest.mark.slow
 def test_alert_is_open_until_a_new_key_is_accepted(bench: Bench, box: Sandbox) -> None:
     bench.snapshot(
         "next", "core"

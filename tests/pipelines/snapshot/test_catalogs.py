@@ -29,6 +29,7 @@ def advance(clock: VirtualClock, span: timedelta) -> None:
     clock.time += span.total_seconds()
 
 
+@pytest.mark.slow
 def test_catalogs_are_fetched_once_a_day(bench: Bench, sandbox: Sandbox) -> None:
     clock = VirtualClock()
     bench.snapshot(clock=clock)
@@ -45,6 +46,7 @@ def test_basket_in_dollars_needs_no_exchange_rates(tmp_path: Path, sandbox: Sand
     assert catalog_requests(sandbox) == [1, 1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"not an arrow file"])
 def test_unreadable_catalog_is_fetched_again(bench: Bench, sandbox: Sandbox, content: bytes) -> None:
     bench.snapshot()
@@ -54,6 +56,7 @@ def test_unreadable_catalog_is_fetched_again(bench: Bench, sandbox: Sandbox, con
     assert catalog_requests(sandbox) == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_unknown_item_refreshes_a_catalog_that_is_older_than_ten_minutes(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:

@@ -27,6 +27,7 @@ def open_alerts(bench: Bench) -> list[tuple[str, str, str]]:
     return sorted((alert.cause, alert.source, alert.message.split(" this")[0]) for alert in alerts)
 
 
+@pytest.mark.slow
 def test_date_a_year_ahead_is_told_and_bounded(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, basket())
     clock = VirtualClock()
@@ -54,6 +55,7 @@ def test_clock_that_is_behind_is_believed(tmp_path: Path, make_sandbox: MakeSand
     assert bench.query("SELECT DISTINCT observed_to FROM observations") == [(NOON - DAY,)]
 
 
+@pytest.mark.slow
 def test_each_source_has_its_own_clock(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox()
     bench = configure_both_sources(tmp_path, sandbox, basket(), skinshark_basket())
@@ -62,6 +64,7 @@ def test_each_source_has_its_own_clock(tmp_path: Path, make_sandbox: MakeSandbox
     assert [source for _, source, _ in open_alerts(bench)] == ["cs2cap"]
 
 
+@pytest.mark.slow
 def test_table_of_rates_from_2036_is_not_used_for_ever(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(frozen=NOON + TEN_YEARS)
     bench = Bench.at(tmp_path, sandbox, basket(currencies=["USD", "EUR"], fx="table"))

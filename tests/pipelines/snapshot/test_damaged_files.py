@@ -103,6 +103,7 @@ def run(bench: Bench, *arguments: str) -> CommandOutput:
 QUICK = {"published: flipped (new)", "writer: cut (new)", "state: text (new)", "catalogs: flipped (guard)"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("damage", "subject"), slow_but(QUICK, MENDED))
 def test_snapshot_mends_what_is_damaged(
     bench: Bench, sandbox: Sandbox, damage: Damage, subject: str | None
@@ -205,6 +206,7 @@ def kind_of(path: Path) -> str:
     return re.sub(r"/(items|providers|fx)\.", "/*.", re.sub(r"/\d{4}\.", "/0.", text))
 
 
+@pytest.mark.slow
 def test_bits_are_flipped_of_each_kind_of_file(tmp_path: Path, sandbox: Sandbox) -> None:
     baskets = (basket(currencies=["USD", "EUR"]), catalog_of("steam", name="all"))
     bench = Bench.at(tmp_path, sandbox, *baskets)

@@ -15,6 +15,7 @@ def dark_alerts(bench: Bench) -> list[tuple[str, str]]:
     return [(alert.source, alert.subject) for alert in bench.alerts() if alert.cause == "provider.dark"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("catalog", [True, False], ids=["catalog", "items"])
 def test_dark_provider_closes_no_quotes_and_its_return_resolves_the_alert(
     tmp_path: Path, sandbox: Sandbox, catalog: bool
@@ -55,6 +56,7 @@ def test_large_drop_at_a_healthy_provider_closes_no_quotes(tmp_path: Path, sandb
     assert dark_alerts(bench) == [("cs2cap", "steam")]
 
 
+@pytest.mark.slow
 def test_few_vanished_quotes_at_a_healthy_provider_close(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(providers=["steam", "buff163"]))
     bench.snapshot()
@@ -66,6 +68,7 @@ def test_few_vanished_quotes_at_a_healthy_provider_close(tmp_path: Path, sandbox
     assert bench.alerts() == []
 
 
+@pytest.mark.slow
 def test_degraded_provider_is_not_down(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, catalog_of("steam", "dupefi"))
     bench.snapshot()
@@ -79,6 +82,7 @@ def test_degraded_provider_is_not_down(tmp_path: Path, sandbox: Sandbox) -> None
     assert dark_alerts(bench) == []
 
 
+@pytest.mark.slow
 def test_health_is_requested_only_if_a_provider_lists_nothing_any_more(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:

@@ -151,6 +151,7 @@ SUBJECTS = {PROVIDERS: "providers", ITEMS: "items", FX: "fx", ACCOUNT: "account"
 QUICK = {"no providers", "few items", "a rate of NaN", "an odd usage"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "edit", "message"), slow_but(QUICK, CASES))
 def test_last_good_catalog_serves_and_an_alert_says_so(
     template: Template, tmp_path: Path, clock: VirtualClock, path: str, edit: Edit, message: str
@@ -181,6 +182,7 @@ FIRST_DAY: dict[str, tuple[str, Edit, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "edit", "message"), slow_but({"no items"}, FIRST_DAY))
 def test_empty_catalog_of_the_first_day_fails_the_source(
     bench: Bench, relay: Relay, clock: VirtualClock, path: str, edit: Edit, message: str

@@ -40,6 +40,7 @@ def test_converted_quotes_equal_the_conversion_of_the_api(
     assert ordered(rows) == ledger(sandbox, SIX, currency=currency)
 
 
+@pytest.mark.slow
 def test_missing_rates_make_the_run_incomplete(bench: Bench, sandbox: Sandbox) -> None:
     clock = VirtualClock()
     bench.snapshot(clock=clock)

@@ -42,6 +42,7 @@ ANSWERS: dict[str, tuple[str, bytes, int]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "answer", "hours"), slow_but({"a page", "the year 9999"}, ANSWERS))
 def test_long_retry_after_holds_every_later_run(
     tmp_path: Path, front: Interposer, no_prefect: None, path: str, answer: bytes, hours: int

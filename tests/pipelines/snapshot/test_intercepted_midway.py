@@ -48,6 +48,7 @@ def bench_at(folder: Path, front: Interposer, box: Sandbox) -> Bench:
     return Bench.create(folder, {"cs2cap": front.url, "good": box.url}, *baskets, source=source)
 
 
+@pytest.mark.slow
 def test_snapshot_stops_after_the_first_few(tmp_path: Path, front: Interposer, box: Sandbox) -> None:
     bench = bench_at(tmp_path, front, box)
     front.answer(PRICES, PAGE, after=10)
@@ -64,6 +65,7 @@ def test_snapshot_stops_after_the_first_few(tmp_path: Path, front: Interposer, b
     assert [result.state for result in bench.snapshot()] == ["done"] * 3
 
 
+@pytest.mark.slow
 def test_answers_of_the_api_between_do_not_stop_the_source(
     tmp_path: Path, front: Interposer, box: Sandbox
 ) -> None:
@@ -77,6 +79,7 @@ def test_answers_of_the_api_between_do_not_stop_the_source(
     assert (second.state, second.pages) == ("done", len(ITEMS))
 
 
+@pytest.mark.slow
 def test_backfill_stops_after_the_first_few_and_continues(
     tmp_path: Path, front: Interposer, box: Sandbox
 ) -> None:

@@ -34,6 +34,7 @@ def stored_texts(folder: Path) -> list[bytes]:
     return [*contents, *(zstd.decompress(frame) for frame in frames)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, True], ids=["items", "a catalog, landed as it came"])
 def test_key_that_comes_back_is_stored_nowhere(
     tmp_path: Path, sandbox: Sandbox, no_prefect: None, whole: bool

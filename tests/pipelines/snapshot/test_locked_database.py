@@ -44,6 +44,7 @@ def bench(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
     return Bench.at(tmp_path, sandbox, basket(), warehouse={"lock_wait": "1s"})
 
 
+@pytest.mark.slow
 def test_locking_process_is_named_and_the_next_run_loads_both_landings(
     bench: Bench, sandbox: Sandbox
 ) -> None:
@@ -67,6 +68,7 @@ def test_locking_process_is_named_and_the_next_run_loads_both_landings(
     assert pending_landings(bench.paths.landing) == []
 
 
+@pytest.mark.slow
 def test_rejected_key_raises_its_alert_despite_the_lock(bench: Bench, sandbox: Sandbox) -> None:
     bench.snapshot()
     sandbox.key(VALID_KEY, "revoked")
@@ -75,6 +77,7 @@ def test_rejected_key_raises_its_alert_despite_the_lock(bench: Bench, sandbox: S
     assert [(alert.cause, alert.repeats) for alert in bench.alerts()] == [("auth.failed", 0)]
 
 
+@pytest.mark.slow
 def test_load_waits_for_another_loader_as_long_as_configured(bench: Bench) -> None:
     bench.snapshot()
     with FileLock(bench.paths.lock):

@@ -64,6 +64,7 @@ def relay(make_sandbox: MakeSandbox) -> Iterator[Relay]:
         yield relay
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", slow_but_first("catalog", "item", "batch", "stream"))
 def test_odd_rows_are_rejects_and_cost_nothing_else(tmp_path: Path, relay: Relay, route: str) -> None:
     fields, path = ROUTES[route]
@@ -81,6 +82,7 @@ def test_odd_rows_are_rejects_and_cost_nothing_else(tmp_path: Path, relay: Relay
     assert len(bench.query("SELECT DISTINCT raw FROM rejects")) == len(ODD)
 
 
+@pytest.mark.slow
 def test_odd_rows_of_skinshark_are_rejects(tmp_path: Path, sandbox: Sandbox) -> None:
     with relay_to(sandbox.url) as relay:
         bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(), base_url=relay.url)
@@ -97,6 +99,7 @@ def empty_phases(body: bytes) -> bytes:
     return body.replace(b'"phase":null', b'"phase":""')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", slow_but_first("stream", "item", "catalog", "batch"))
 def test_empty_phase_is_none_by_every_route(tmp_path: Path, relay: Relay, route: str) -> None:
     fields, path = ROUTES[route]

@@ -94,6 +94,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "answer"), slow_but({"another API", "levels"}, ANSWERS))
 def test_odd_answer_of_one_source_leaves_the_other(
     tmp_path: Path, sandbox: Sandbox, no_prefect: None, path: str, answer: bytes

@@ -69,6 +69,7 @@ def routes(shard: Shard) -> Sequence[Route]:
     return listing if shard.items is None else ("item", "batch", *listing)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     seed=st.integers(0, 10_000),

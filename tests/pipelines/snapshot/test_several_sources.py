@@ -21,6 +21,7 @@ def pair(make_sandbox: MakeSandbox) -> dict[str, Sandbox]:
     return {"cs2cap": make_sandbox(), "second": make_sandbox(seed=2)}
 
 
+@pytest.mark.slow
 def test_results_are_in_the_order_of_the_configuration(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
     second = {"source": "second"}
     baskets = [basket("c", **second), basket("a"), basket("b", **second), basket("d", items=[5])]
@@ -36,6 +37,7 @@ def test_results_are_in_the_order_of_the_configuration(tmp_path: Path, pair: dic
     assert [r.basket for r in bench.snapshot("d", "a", "d")] == ["d", "a"]
 
 
+@pytest.mark.slow
 def test_same_item_of_two_sources_is_two_items(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
     bench = Bench.at(tmp_path, pair, basket(items=[3, 8]), basket("other", source="second", items=[3, 8]))
     bench.snapshot()

@@ -75,6 +75,7 @@ def test_second_snapshot_costs_one_listing_and_adds_no_history(bench: Bench, san
     assert bench.changes() == before
 
 
+@pytest.mark.slow
 @EITHER_SHAPE
 def test_changed_vanished_and_new_quotes_equal_the_listing(bench: Bench, sandbox: Sandbox) -> None:
     snapshot_states(bench)
@@ -122,6 +123,7 @@ def test_basket_of_some_items_takes_one_request_and_only_these_rows(tmp_path: Pa
     assert sent_paths(sandbox, since) == ["/merchant", "/market/prices"]
 
 
+@pytest.mark.slow
 def test_change_of_the_shape_adds_the_new_prices_and_changes_none(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:
@@ -140,6 +142,7 @@ def test_change_of_the_shape_adds_the_new_prices_and_changes_none(
     assert bench.changes() - changes == instants[0][0] > 0
 
 
+@pytest.mark.slow
 @EITHER_SHAPE
 def test_best_ask_compares_both_sources(tmp_path: Path, sandbox: Sandbox) -> None:
     names = [REDLINE, "AUG | *", "★ StatTrak™ Karambit | Doppler (Factory New) @ *"]
@@ -159,6 +162,7 @@ def test_best_ask_compares_both_sources(tmp_path: Path, sandbox: Sandbox) -> Non
     assert len(common) > 5
 
 
+@pytest.mark.slow
 def test_marketplace_is_never_both_sides_of_a_spread(tmp_path: Path, sandbox: Sandbox) -> None:
     cs2cap_basket = basket(items=["all"], providers=["c5", "ecosteam", "steam"])
     bench = configure_both_sources(tmp_path, sandbox, cs2cap_basket, skinshark_basket())
@@ -169,6 +173,7 @@ def test_marketplace_is_never_both_sides_of_a_spread(tmp_path: Path, sandbox: Sa
     assert pairs == {("skinshark", "steam")}
 
 
+@pytest.mark.slow
 @BOTH_SHAPES
 def test_rejected_row_closes_no_quote(bench: Bench, sandbox: Sandbox) -> None:
     snapshot_states(bench)
@@ -181,6 +186,7 @@ def test_rejected_row_closes_no_quote(bench: Bench, sandbox: Sandbox) -> None:
     assert stored_prices(bench) == before
 
 
+@pytest.mark.slow
 @BOTH_SHAPES
 def test_broken_price_keeps_its_last_value_and_the_rest_of_its_row_loads(
     bench: Bench, sandbox: Sandbox

@@ -48,6 +48,7 @@ def test_slow_catalog_ends_and_keeps_its_pages(
         assert result.pages < 3
 
 
+@pytest.mark.slow
 def test_slow_series_ends_and_continues_where_it_ended(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box, clock = make_sandbox(tier="pro", limits=True), VirtualClock()
     with relay_to(box.url) as relay:

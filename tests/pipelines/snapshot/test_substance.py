@@ -75,6 +75,7 @@ BASKETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", slow_but_first("stream", "item", "catalog", "batch"))
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
@@ -126,6 +127,7 @@ def test_alert_names_the_three_commonest_reasons(tmp_path: Path, relay: Relay, c
     assert result.incomplete_reason == alert.message
 
 
+@pytest.mark.slow
 def test_run_of_skinshark_without_one_usable_row_is_unusable(tmp_path: Path, sandbox: Sandbox) -> None:
     with relay_to(sandbox.url) as relay:
         bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(), base_url=relay.url)
@@ -155,6 +157,7 @@ class LandingBreaker(NullProgress):
             manifest.write_text('{"complete": "very"}')
 
 
+@pytest.mark.slow
 def test_run_whose_landing_is_set_aside_is_unusable(
     tmp_path: Path, relay: Relay, clock: VirtualClock
 ) -> None:
@@ -173,6 +176,7 @@ def test_run_whose_landing_is_set_aside_is_unusable(
     assert finding.verdict == "ok"
 
 
+@pytest.mark.slow
 def test_status_and_doctor_do_not_call_it_fresh(tmp_path: Path, relay: Relay, clock: VirtualClock) -> None:
     bench = Bench.create(tmp_path, {"cs2cap": relay.url}, basket(every="10m"))
     take(bench, clock)
@@ -199,6 +203,7 @@ SHARES: dict[str, tuple[list[float], bool]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shares", "raised"), slow_but({"2% of a usual 0", "25% of a usual 10%"}, SHARES))
 def test_share_of_rejects_far_above_the_usual_raises_an_alert(
     tmp_path: Path, relay: Relay, clock: VirtualClock, shares: list[float], raised: bool

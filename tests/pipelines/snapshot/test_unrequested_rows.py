@@ -85,6 +85,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("route", "change", "reason"), CASES)
 def test_unrequested_row_is_a_reject_and_costs_nothing_else(
     tmp_path: Path, relay: Relay, route: str, change: Change, reason: str
@@ -123,6 +124,7 @@ def test_page_of_another_request_still_fails_its_shard(tmp_path: Path, relay: Re
     assert bench.query("FROM rejects") == []
 
 
+@pytest.mark.slow
 def test_rows_of_another_market_of_skinshark_are_rejects(tmp_path: Path, sandbox: Sandbox) -> None:
     def with_instant_price(body: bytes) -> bytes:
         return re.sub(rb'"instant":null', b'"instant":3.00', body, count=1)

@@ -84,6 +84,7 @@ def open_subjects(settings: Settings) -> list[str]:
     return [alert.subject for alert in reversed(alerts)]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_runs_no_watch(tmp_path: Path) -> None:
     settings = watched(tmp_path, ANY)
 
@@ -96,6 +97,7 @@ def test_a_run_that_is_cancelled_runs_no_watch(tmp_path: Path) -> None:
     assert open_subjects(settings) == ["any"]
 
 
+@pytest.mark.slow
 def test_a_caller_that_is_cancelled_ends_the_watch_that_runs(tmp_path: Path) -> None:
     settings = watched(tmp_path, ANY, watch("slow", query=LONG, time_limit="1h"))
     lock = settings.paths.watch_lock

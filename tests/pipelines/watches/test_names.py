@@ -36,6 +36,7 @@ def test_names_are_looked_up_once_the_catalogs_are_cached(bench: Bench, sandbox:
     assert len(sandbox.requests.since(0)) == sent
 
 
+@pytest.mark.slow
 def test_sql_is_checked_and_not_run(bench: Bench) -> None:
     assert "watch w: query: DuckDB says: Parser Error" in check(bench, 'query = "SELEC 1"').err
     assert "watch w: query: the query of a watch is one SELECT" in check(bench, 'query = "CHECKPOINT"').err

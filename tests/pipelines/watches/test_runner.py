@@ -18,6 +18,7 @@ from warehouse.paths import WarehousePaths
 pytestmark = pytest.mark.server
 
 
+@pytest.mark.slow
 def test_a_watch_that_fails_or_runs_too_long_stops_no_other(tmp_path: Path) -> None:
     paths = create_record(tmp_path / "data")
     watches = [

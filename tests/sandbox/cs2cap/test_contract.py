@@ -82,6 +82,7 @@ def test_currencies_are_known_to_the_api() -> None:
     assert set(RATES) <= set(json.loads((API / "cs2cap-currencies.json").read_text(encoding="utf-8")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "query"),
     [

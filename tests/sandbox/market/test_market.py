@@ -28,6 +28,7 @@ def test_same_seed_generates_the_same_market() -> None:
     assert not small_sandbox(seed=7).ledger().equals(small_sandbox(seed=8).ledger())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 9, 20, 21, 300, 35_000])
 def test_catalog_has_exactly_the_requested_size(size: int) -> None:
     items = catalog.build_catalog(size, seed=3).items
@@ -157,6 +158,7 @@ CHANGES: list[Callable[[Sandbox], object]] = [
 ]
 
 
+@pytest.mark.slow
 @given(
     numbers=st.lists(st.sampled_from(range(len(CHANGES))), max_size=8),
     refresh=st.sampled_from([0.0, 300.0]),

@@ -57,6 +57,7 @@ def replay_sandbox(path: Path, at: datetime = START) -> Sandbox:
     return Sandbox(Options(market=path, frozen=at, limits=False))
 
 
+@pytest.mark.slow
 @given(rows=CHANGES, hours=st.lists(st.integers(-1, 12), min_size=1, max_size=5))
 @settings(max_examples=30)
 def test_clock_moves_the_market_forward_and_back(
@@ -95,6 +96,7 @@ def test_history_and_candles_are_those_of_the_file(tmp_path: Path) -> None:
     assert get_json(sandbox, "/v1/sales")[1]["items"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="the real prices are missing")
 def test_real_prices_are_replayed_to_the_cent() -> None:
     changes = pl.read_parquet(REAL)

@@ -129,6 +129,7 @@ def test_inactive_account_is_refused(sandbox: Sandbox, state: str, code: int, ke
     assert read_error(get(sandbox)) == (403, code, key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tier", "tokens"), [("standard", 60), ("premium", 180), ("enterprise", 360)])
 def test_token_bucket_refills_and_reports_nothing_until_empty(
     make_sandbox: MakeSandbox, tier: str, tokens: int

@@ -39,6 +39,7 @@ from warehouse.targets import partial_of
 pytestmark = pytest.mark.file_warehouse("a backup is of one machine's folder")
 
 
+@pytest.mark.slow
 def test_landing_that_is_being_written_is_a_run_that_was_interrupted(
     paths: WarehousePaths, tmp_path: Path
 ) -> None:

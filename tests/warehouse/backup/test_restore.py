@@ -36,6 +36,7 @@ from warehouse.state.database import open_state
 pytestmark = pytest.mark.file_warehouse("a backup is of one machine's folder")
 
 
+@pytest.mark.slow
 def test_restore_onto_an_empty_folder_equals_the_backup(paths: WarehousePaths, tmp_path: Path) -> None:
     manifest = back_up(paths, tmp_path / "backup")
     expected = dump_views(paths)
@@ -50,6 +51,7 @@ def test_restore_onto_an_empty_folder_equals_the_backup(paths: WarehousePaths, t
     assert (paths.catalog / "cs2cap" / "items.arrow").stat().st_mtime_ns == 10**18 + 7
 
 
+@pytest.mark.slow
 def test_landing_that_waited_is_loaded_once_after_the_restore(
     template: WarehousePaths, folder: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +125,7 @@ def test_manifest_that_names_another_place_is_refused(folder: Path, tmp_path: Pa
         restore(folder, WarehousePaths(tmp_path / "new"))
 
 
+@pytest.mark.slow
 def test_restore_refuses_a_warehouse_unless_it_may_replace_it(paths: WarehousePaths, folder: Path) -> None:
     land_and_load(paths, "later", observe(minute(9), Quote("1", 5)))
     before = dump_views(paths)

@@ -20,6 +20,7 @@ from warehouse.sealing.months import seal_months
 pytestmark = pytest.mark.file_warehouse("compares a file with a lake")
 
 
+@pytest.mark.slow
 def test_landings_of_a_few_rows(tmp_path: Path) -> None:
     """In a lake, a landing is one snapshot; the one that it holds already is none."""
     paths, lake = create_warehouse(tmp_path / "file"), create_lake(tmp_path / "lake")

@@ -47,6 +47,7 @@ def locate(paths: WarehousePaths) -> LakeLocation:
     return database
 
 
+@pytest.mark.slow
 def test_answer_with_another_time_is_read_back(postgres: Postgres, tmp_path: Path) -> None:
     """`current` keeps the row of the last change beside a newer answer: as a STRUCT with a TIMESTAMPTZ."""
     paths = create_lake(postgres, tmp_path)
@@ -57,6 +58,7 @@ def test_answer_with_another_time_is_read_back(postgres: Postgres, tmp_path: Pat
     assert query_rows(paths, "SELECT price, changed_at FROM quotes") == [(1, NOON)]
 
 
+@pytest.mark.slow
 def test_tables_with_a_time_in_a_struct_are_in_files(postgres: Postgres, tmp_path: Path) -> None:
     with open_writer(create_lake(postgres, tmp_path).loader_database) as db:
         assert [table for (table,) in db.execute(TIMES_IN_STRUCTS).fetchall()] == list(TABLES_IN_FILES)

@@ -14,6 +14,7 @@ from warehouse.transactions import transaction
 INSERT = "INSERT INTO store.stale_filling SELECT range % 40000 FROM range(?)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [50, FEW_ROWS + 20_000])
 def test_changes_of_equal_rows_are_written(tmp_path: Path, rows: int) -> None:
     expected = Counter(number % 40_000 for number in range(rows))

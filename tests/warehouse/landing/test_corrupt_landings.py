@@ -67,6 +67,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     slow_but(
@@ -107,6 +108,7 @@ def test_quarantined_landing_loads_after_its_repair(tmp_path: Path) -> None:
     assert [report.run_id for report in load(paths)] == ["a"]
 
 
+@pytest.mark.slow
 def test_rebuild_retries_quarantined_landings(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     corrupt = land(paths, "a", observe(minute(0), Quote()))

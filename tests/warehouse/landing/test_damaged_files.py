@@ -112,6 +112,7 @@ def test_damaged_file_of_a_killed_run_is_found_or_loses_its_last_pages(
         assert found is None
 
 
+@pytest.mark.slow
 def test_damaged_landings_are_set_aside_one_by_one(paths: WarehousePaths) -> None:
     land(paths, "first", observe(minute(0), Quote("1")))
     damaged = []
@@ -146,6 +147,7 @@ def check_loaded_flips(paths: WarehousePaths, land_run: LandRun, count: int) -> 
         assert query_rows(paths, HISTORY, report.run_id) == rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["typed", "raw pages", "stream"])
 def test_flipped_bit_is_never_loaded(paths: WarehousePaths, kind: str) -> None:
     check_loaded_flips(paths, FINISHED[kind], 10)

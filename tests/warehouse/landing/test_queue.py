@@ -203,6 +203,7 @@ def test_rejected_credentials_are_named_and_never_shown(monkeypatch: pytest.Monk
     assert SECRET_KEY not in f"{refused.value!r} {refused.value}"
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "planted")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)

@@ -97,6 +97,7 @@ def test_finished_shard_that_lacks_a_page_is_corrupt(paths: WarehousePaths) -> N
     assert pending_landings(paths.landing) == []
 
 
+@pytest.mark.slow
 def test_landing_of_series_is_loaded_rebuilt_and_pruned_like_any_other(paths: WarehousePaths) -> None:
     folder = land_series(paths, "a", *PAGES)
     assert read_run(folder).shards == ()

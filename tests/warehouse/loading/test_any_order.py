@@ -28,6 +28,7 @@ RENAMED = "AK-47 | Finish 2 (Field-Tested)"
 UNREADABLE = f'{{"item_id": 1, "market_hash_name": "{NEW}", "provider": "steam"}}'
 
 
+@pytest.mark.slow
 def test_catalog_covers_an_aggregate_that_it_returned_before_a_phase_was_known(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     pages = [Page(minute(0), [AGGREGATE]), Page(minute(2), [], offset=1)]
@@ -49,6 +50,7 @@ def test_item_that_a_request_named_is_an_item_in_any_order(tmp_path: Path, order
     assert names == [(OLD,), (NEW,)]
 
 
+@pytest.mark.slow
 def test_doubt_outlives_what_is_computed_anew_from_a_later_time(tmp_path: Path) -> None:
     """Every load computes the quotes of an id with two base names anew, from its own time on."""
     paths = create_warehouse(tmp_path)

@@ -91,6 +91,7 @@ def land_run(paths: WarehousePaths, run_id: str, run: Any) -> Path:
     return land(paths, run_id, shard, source=source, basket=f"b{interval}", interval_seconds=interval)
 
 
+@pytest.mark.slow
 def test_best_ask_that_only_points_know_ends_a_day_after_the_last_point(tmp_path: Path) -> None:
     """No observation would ever end it; one that comes later still may."""
     paths = create_warehouse(tmp_path)

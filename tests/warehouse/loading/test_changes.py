@@ -34,6 +34,7 @@ def test_unchanged_quotes_add_nothing(tmp_path: Path) -> None:
     assert query_rows(paths, "SELECT DISTINCT observed_at, run_id FROM quotes") == [(minute(10), "a")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [Quote(cents=101), Quote(quantity=2)], ids=["price", "quantity"])
 def test_other_price_or_quantity_is_a_change(tmp_path: Path, moved: Quote) -> None:
     paths = create_warehouse(tmp_path)
@@ -54,6 +55,7 @@ def test_newer_timestamp_alone_is_no_change_in_dollars(tmp_path: Path) -> None:
     assert land_and_load(paths, "b", observe(minute(10), Quote(timestamp=LATER))).rows_changed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("timestamp", "cents", "quantity", "changed"),
     [
@@ -79,6 +81,7 @@ def test_converted_amount_that_moves_with_fx_is_no_change(
     assert query_rows(paths, "SELECT price, quantity FROM quotes") == [(Decimal(cents) / 100, quantity)]
 
 
+@pytest.mark.slow
 def test_converted_amount_without_any_timestamp_is_a_change(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote(timestamp=None), currency="EUR"))
@@ -89,6 +92,7 @@ def test_converted_amount_without_any_timestamp_is_a_change(tmp_path: Path) -> N
     assert query_rows(paths, "SELECT changed_at FROM quotes") == [(minute(20),)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unusual", [None, NOON - timedelta(minutes=5)], ids=["none", "older"])
 def test_route_with_an_unusual_timestamp_makes_no_change_of_the_next_row(
     tmp_path: Path, unusual: datetime | None
@@ -100,6 +104,7 @@ def test_route_with_an_unusual_timestamp_makes_no_change_of_the_next_row(
     assert land_and_load(paths, "c", same).rows_changed == 0
 
 
+@pytest.mark.slow
 def test_changed_at_is_the_timestamp_of_the_source_or_else_the_observation(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(5), Quote("1", timestamp=NOON), Quote("2", timestamp=None)))
@@ -109,6 +114,7 @@ def test_changed_at_is_the_timestamp_of_the_source_or_else_the_observation(tmp_p
         assert rows == [("1", NOON), ("2", minute(5))]
 
 
+@pytest.mark.slow
 @pytest.mark.lake
 def test_two_runs_in_the_same_second_both_enter_the_history(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
@@ -121,6 +127,7 @@ def test_two_runs_in_the_same_second_both_enter_the_history(tmp_path: Path) -> N
     assert query_rows(paths, "SELECT price FROM quotes_as_of(?)", minute(1)) == [(Decimal("1.01"),)]
 
 
+@pytest.mark.slow
 def test_two_baskets_in_the_same_second_both_load(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land(paths, "b", observe(minute(0), Quote("1"), items=by_ids("1")), basket="b")
@@ -130,6 +137,7 @@ def test_two_baskets_in_the_same_second_both_load(tmp_path: Path) -> None:
     assert query_rows(paths, "SELECT count(*) FROM runs") == [(2,)]
 
 
+@pytest.mark.slow
 def test_price_that_moves_tenfold_is_loaded_and_reported(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote("1", 100), Quote("2", 100), Quote("3", 100)))
@@ -142,6 +150,7 @@ def test_price_that_moves_tenfold_is_loaded_and_reported(tmp_path: Path) -> None
     assert query_rows(paths, "SELECT lowest_ask FROM quotes ORDER BY item_id") == [(1000,), (999,), (0,)]
 
 
+@pytest.mark.slow
 def test_latest_of_duplicate_rows_wins(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     duplicates = [
@@ -156,6 +165,7 @@ def test_latest_of_duplicate_rows_wins(tmp_path: Path) -> None:
     assert price_history(paths) == [(10, 3, 1)]
 
 
+@pytest.mark.slow
 def test_first_url_of_a_quote_is_stored_without_a_change(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote()))

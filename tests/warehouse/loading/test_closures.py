@@ -39,6 +39,7 @@ def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
     return copy_warehouse(template, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.lake
 def test_quote_vanishes_and_returns_unchanged(paths: WarehousePaths) -> None:
     closed = land_and_load(paths, "b", observe(minute(10), Quote("2"), Quote("3")))
@@ -54,6 +55,7 @@ def test_quote_vanishes_and_returns_unchanged(paths: WarehousePaths) -> None:
     ) == [(100, 1)]
 
 
+@pytest.mark.slow
 def test_converted_quote_returns_with_its_old_timestamp(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     for run, quotes in enumerate([(Quote("1"), Quote("2")), (Quote("2"),), (Quote("1"), Quote("2"))]):
@@ -61,11 +63,13 @@ def test_converted_quote_returns_with_its_old_timestamp(tmp_path: Path) -> None:
     assert price_history(paths) == [(0, 100, 1), (10, None, 0), (20, 100, 1)]
 
 
+@pytest.mark.slow
 def test_complete_shard_without_rows_closes_its_items(paths: WarehousePaths) -> None:
     assert land_and_load(paths, "b", observe(minute(10), items=by_ids("1", "2"))).rows_closed == 2
     assert listed_items(paths) == {"3"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shard",
     [
@@ -82,6 +86,7 @@ def test_quote_outside_a_complete_request_stays_open(paths: WarehousePaths, shar
     assert {"1", "2", "3"} <= listed_items(paths)
 
 
+@pytest.mark.slow
 def test_provider_that_was_not_requested_is_never_observed_completely(paths: WarehousePaths) -> None:
     unrequested = observe(minute(10), Quote("9", provider="buff163"), Quote("2"), providers=("buff163",))
     assert land_and_load(paths, "b", unrequested).rows_closed == 0
@@ -92,6 +97,7 @@ def test_provider_that_was_not_requested_is_never_observed_completely(paths: War
     assert land_and_load(paths, "c", later).rows_closed == 0
 
 
+@pytest.mark.slow
 def test_shard_without_providers_requests_all(paths: WarehousePaths) -> None:
     report = land_and_load(paths, "b", observe(minute(10), Quote("2"), providers=(), items=by_ids("1", "2")))
     assert (report.rows_closed, listed_items(paths)) == (1, {"2", "3"})
@@ -111,6 +117,7 @@ def test_earlier_observation_by_another_shard_does_not_prevent_a_closure(paths: 
     assert land_and_load(paths, "catalog", observe(minute(10), Quote("2"), Quote("3"))).rows_closed == 1
 
 
+@pytest.mark.slow
 def test_overlapping_baskets_close_once_and_only_their_own_items(paths: WarehousePaths) -> None:
     one, two = by_ids("1", "2"), by_ids("2", "3")
     land_and_load(paths, "one", observe(minute(10), Quote("1"), Quote("2"), items=one), basket="one")

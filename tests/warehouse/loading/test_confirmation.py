@@ -31,6 +31,7 @@ def observed(paths: WarehousePaths) -> dict[str, float]:
     return dict(rows)
 
 
+@pytest.mark.slow
 def test_rejected_row_confirms_nothing(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2")))
@@ -42,6 +43,7 @@ def test_rejected_row_confirms_nothing(tmp_path: Path) -> None:
     assert observed(paths) == {"1": 50, "2": 50}
 
 
+@pytest.mark.slow
 def test_unchanged_rows_of_an_incomplete_run_are_confirmed(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2"), Quote("3")))
@@ -99,6 +101,7 @@ def test_aggregate_of_a_marketplace_is_no_matter_of_another_one(tmp_path: Path) 
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("complete", [True, False])
 def test_replaced_identity_closes(tmp_path: Path, complete: bool) -> None:
     paths = create_warehouse(tmp_path)
@@ -139,6 +142,7 @@ def test_timestamps_ahead_of_the_own_clock_are_none(tmp_path: Path) -> None:
     assert price_history(paths) == [(0, 100, 1), (10, 120, 1)]
 
 
+@pytest.mark.slow
 def test_replay_of_several_moments_of_one_quote_enters_them_all(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote(cents=100)))

@@ -72,6 +72,7 @@ LANDED = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20)  # each loads some landings
 @given(landed=LANDED, order=st.randoms(use_true_random=False))
 def test_any_order_of_landings_gives_the_latest_points(

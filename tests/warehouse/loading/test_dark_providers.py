@@ -18,6 +18,7 @@ def load_quotes(paths: WarehousePaths, at: int, remaining: Iterable[int], **fact
     return land_and_load(paths, f"r{at}", observe(minute(at), *quotes_of(remaining)), facts=facts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("listed", "remaining", "closed"),
     [(300, 199, 0), (300, 200, 100), (400, 280, 120), (400, 279, 0), (100, 0, 100), (101, 0, 0)],
@@ -48,6 +49,7 @@ def test_suspect_provider_that_returns_changes_nothing(tmp_path: Path) -> None:
     assert query_rows(paths, "SELECT count(*), min(observed_at) FROM quotes") == [(150, minute(20))]
 
 
+@pytest.mark.slow
 def test_provider_that_is_down_closes_nothing(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     load_quotes(paths, 0, range(10))

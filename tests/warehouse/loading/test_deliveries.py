@@ -92,6 +92,7 @@ def test_reject_may_be_of_any_requested_delivery(paths: WarehousePaths) -> None:
     assert query_rows(paths, "SELECT deliveries, provider FROM rejects") == [(list(BOTH), "steam")]
 
 
+@pytest.mark.slow
 def test_listing_closes_absent_aggregates(paths: WarehousePaths) -> None:
     load_listing(paths, "b", 10, standard("1"), ANY, RUBY)
     assert query_rows(
@@ -106,6 +107,7 @@ def test_listing_closes_absent_aggregates(paths: WarehousePaths) -> None:
     assert query_rows(paths, "SELECT phase FROM quotes WHERE item_id = '9'") == [("Ruby",)]
 
 
+@pytest.mark.slow
 def test_late_listing_does_not_change_later_quotes(paths: WarehousePaths) -> None:
     load_listing(paths, "c", 20, standard("1", 150), ANY, RUBY)
     report = load_listing(paths, "b", 10, standard("1", 130), ANY, RUBY)
@@ -132,6 +134,7 @@ def test_missing_quantity_is_no_change(paths: WarehousePaths) -> None:
     assert query_rows(paths, "SELECT DISTINCT quantity, observed_at FROM quotes") == [(None, minute(20))]
 
 
+@pytest.mark.slow
 def test_first_quantity_is_a_change(paths: WarehousePaths) -> None:
     for at, quantity in ((10, None), (20, 4), (30, 4), (40, None)):
         land_and_load(paths, f"r{at}", observe(minute(at), Quote("3", 100, quantity), items=by_ids("3")))
@@ -145,6 +148,7 @@ def test_quote_without_a_quantity_vanishes_and_returns(tmp_path: Path) -> None:
     assert price_history(paths) == [(0, 100, None), (10, None, 0), (20, 100, None)]
 
 
+@pytest.mark.slow
 def test_late_rows_without_a_quantity_enter_the_history_in_order(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     for at, cents in ((0, 100), (20, 100), (10, 110)):

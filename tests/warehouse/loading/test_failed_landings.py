@@ -223,6 +223,7 @@ def test_process_that_somebody_interrupts_is_no_failure(paths: WarehousePaths) -
     assert load(paths)["odd"].state == "done"
 
 
+@pytest.mark.slow
 def test_process_that_cannot_be_started_is_no_failure(
     paths: WarehousePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

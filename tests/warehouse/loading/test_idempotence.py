@@ -34,6 +34,7 @@ QUOTES = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(observations=st.lists(QUOTES, min_size=1, max_size=3), data=st.data())
 def test_loading_a_landing_twice_changes_nothing(

@@ -96,6 +96,7 @@ def test_item_requested_by_its_old_name_still_closes(tmp_path: Path) -> None:
     assert land_and_load(paths, "b", observe(minute(10), items=requested)).rows_closed == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "quote",
     [

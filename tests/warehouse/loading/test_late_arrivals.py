@@ -184,6 +184,7 @@ def test_row_from_before_a_loss_closes_where_a_later_run_lacked_it(tmp_path: Pat
     assert db.execute(closed).fetchall() == [(minute(20),)]
 
 
+@pytest.mark.slow
 def test_names_of_a_late_landing_do_not_come_back(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     new, old = "AK-47 | New Name", "AK-47 | Old Name"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from connectors.schemas import MARKET_STATS
 from tests.support.warehouse import (
@@ -58,6 +59,7 @@ def test_figures_are_stored_also_of_items_without_a_quote(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_figures_of_one_time_are_stored_once_and_the_newest_count(tmp_path: Path) -> None:
     paths, first, second = WarehousePaths(tmp_path), minute(0), minute(1440)
     folders = [

@@ -28,6 +28,7 @@ from warehouse.paths import WarehousePaths
 AMOUNTS = st.decimals(min_value=0, max_value=Decimal("999999999999.99999999"), places=8, allow_nan=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(amounts=st.lists(AMOUNTS, min_size=1, max_size=40))
 def test_amounts_are_stored_exactly(tmp_path_factory: pytest.TempPathFactory, amounts: list[Decimal]) -> None:
@@ -91,6 +92,7 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
 def test_time_zone_of_the_machine_does_not_matter(
     two_runs: WarehousePaths, tmp_path: Path, zone: str

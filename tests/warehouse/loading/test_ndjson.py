@@ -142,6 +142,7 @@ def check_prices(folder: Path, amounts: Sequence[tuple[str, Decimal | None]], bo
     assert rejects == {line.decode().strip() for line, (_, price) in expected if price is None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("book_side", [ASKS, BIDS], ids=lambda book_side: book_side.delivery)
 def test_amount_in_any_notation_is_loaded_exactly(tmp_path: Path, book_side: BookSide) -> None:
     check_prices(tmp_path, list(SPELLINGS.items()), book_side)

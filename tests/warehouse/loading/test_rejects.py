@@ -82,6 +82,7 @@ def test_quote_that_a_reject_may_be_about_is_not_closed(
     assert set(current_prices(paths)) == remaining
 
 
+@pytest.mark.slow
 def test_reject_of_another_provider_prevents_no_closure(paths: WarehousePaths) -> None:
     land_and_load(paths, "b", observe(minute(5), Quote("1", provider="buff163"), providers=("buff163",)))
     rejects = [("did not fit", to_raw(item_id=1, provider="buff163"))]

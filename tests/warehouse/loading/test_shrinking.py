@@ -44,6 +44,7 @@ def listed_and_confirmed(paths: WarehousePaths, view: str = "quotes") -> tuple[i
     return listed, confirmed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", slow_but_first(*KINDS))
 def test_shrunken_marketplace_is_believed_after_a_day(tmp_path: Path, kind: str) -> None:
     paths = create_warehouse(tmp_path)
@@ -60,6 +61,7 @@ def test_shrunken_marketplace_is_believed_after_a_day(tmp_path: Path, kind: str)
     assert listed_and_confirmed(paths, view) == (170, 170)
 
 
+@pytest.mark.slow
 def test_two_complete_observations_are_not_enough(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     load_quotes(paths, 0, range(300))
@@ -68,6 +70,7 @@ def test_two_complete_observations_are_not_enough(tmp_path: Path) -> None:
     assert load_quotes(paths, 4 * DAY, range(170)).rows_closed == 130
 
 
+@pytest.mark.slow
 def test_quote_that_comes_back_is_doubted_from_the_start(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     for at, remaining in ((0, 300), (HOUR, 170), (2 * HOUR, 170), (3 * HOUR, 300), (DAY, 170)):
@@ -76,6 +79,7 @@ def test_quote_that_comes_back_is_doubted_from_the_start(tmp_path: Path) -> None
     assert listed_and_confirmed(paths) == (300, 170)
 
 
+@pytest.mark.slow
 def test_provider_that_the_api_calls_down_is_never_believed(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     load_quotes(paths, 0, range(300))
@@ -85,6 +89,7 @@ def test_provider_that_the_api_calls_down_is_never_believed(tmp_path: Path) -> N
     assert listed_and_confirmed(paths) == (300, 170)
 
 
+@pytest.mark.slow
 def test_big_named_basket_that_shrinks_is_believed_after_a_day(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     batches = [tuple(map(str, range(start, start + 100))) for start in (0, 100, 200)]
@@ -99,6 +104,7 @@ def test_big_named_basket_that_shrinks_is_believed_after_a_day(tmp_path: Path) -
         assert query_rows(paths, "SELECT count(*) FROM quotes") == [(listed,)]
 
 
+@pytest.mark.slow
 def test_acceptance_closes_what_the_last_observation_lacked(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     load_quotes(paths, 0, range(300))
@@ -113,6 +119,7 @@ def test_acceptance_closes_what_the_last_observation_lacked(tmp_path: Path) -> N
     assert load_quotes(paths, 20, range(170)).held == ()
 
 
+@pytest.mark.slow
 def test_acceptance_closes_nothing_that_is_listed(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     load_quotes(paths, 0, range(300))

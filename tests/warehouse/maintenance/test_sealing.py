@@ -25,6 +25,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
     return paths
 
 
+@pytest.mark.slow
 def test_only_a_large_database_is_sealed(paths: WarehousePaths) -> None:
     history = query_rows(paths, HISTORY)
     small = seal(paths, LATER, above=200_000_000)
@@ -36,6 +37,7 @@ def test_only_a_large_database_is_sealed(paths: WarehousePaths) -> None:
         assert db.execute("FROM store.history").fetchall() == []
 
 
+@pytest.mark.slow
 def test_file_without_its_unused_blocks_has_the_same_content(paths: WarehousePaths) -> None:
     history, quotes = query_rows(paths, HISTORY), query_rows(paths, "FROM quotes")
     with open_writer(paths.loader_database) as db:

@@ -118,6 +118,7 @@ def test_random_months_equal_an_unsealed_twin(seed: int) -> None:
         check_random_months(Path(folder), seed)
 
 
+@pytest.mark.slow
 def test_deleted_history_is_refused_and_best_asks_stay(paths: WarehousePaths) -> None:
     best = "FROM best_ask_history ORDER BY ALL"
     with open_reader(paths.loader_database) as db:
@@ -133,6 +134,7 @@ def test_deleted_history_is_refused_and_best_asks_stay(paths: WarehousePaths) ->
         run_query(paths, "FROM quotes_as_of('2026-07-31 23:59:59Z')")
 
 
+@pytest.mark.slow
 def test_landing_of_deleted_months_changes_nothing_that_came_later(tmp_path: Path) -> None:
     """Nothing is known any more of the run that returned the quote after this landing."""
     paths = create_warehouse(tmp_path)
@@ -158,6 +160,7 @@ def paths(four_months: WarehousePaths, tmp_path: Path) -> WarehousePaths:
     return copy_warehouse(four_months, tmp_path / "warehouse")
 
 
+@pytest.mark.slow
 @of_files
 def test_days_of_an_item_open_the_files_of_these_days_only(paths: WarehousePaths) -> None:
     item = "item = 'AK-47 | Finish 1 (Field-Tested)'"
@@ -175,6 +178,7 @@ def test_days_of_an_item_open_the_files_of_these_days_only(paths: WarehousePaths
                 assert re.findall(r'"Total Files Read": "(\d+)"', plan) == [str(files)]
 
 
+@pytest.mark.slow
 def test_month_is_sealed_two_days_after_its_end(paths: WarehousePaths) -> None:
     with open_writer(paths.loader_database) as db:
         assert seal_months(db, minute(31.4 * DAY)) == []  # 2026-07-02 21:36
@@ -322,6 +326,7 @@ def run_query(paths: WarehousePaths, sql: str) -> Rows:
         return output.relation.fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.lake
 def test_landing_of_a_sealed_month_that_is_the_newest_one_reopens_the_month(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)

@@ -36,6 +36,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
     return paths
 
 
+@pytest.mark.slow
 def test_rows_move_into_a_file_of_each_month_and_come_back(paths: WarehousePaths) -> None:
     with open_writer(paths.loader_database) as db:
         rows = db.execute(ROWS.format("store.observed_items")).fetchall()
@@ -58,6 +59,7 @@ def test_rows_move_into_a_file_of_each_month_and_come_back(paths: WarehousePaths
         assert db.execute(ROWS.format("store.observed_items")).fetchall() == rows
 
 
+@pytest.mark.slow
 def test_only_files_are_needed_that_may_have_a_row(paths: WarehousePaths) -> None:
     with open_writer(paths.loader_database) as db:
         seal_months(db, minute(125 * DAY))
@@ -70,6 +72,7 @@ def test_only_files_are_needed_that_may_have_a_row(paths: WarehousePaths) -> Non
             take_back_items(db, None)
 
 
+@pytest.mark.slow
 def test_lists_of_an_older_version_are_cut(paths: WarehousePaths) -> None:
     items = list(range(1, 1301))
     with open_writer(paths.loader_database) as db:

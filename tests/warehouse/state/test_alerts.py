@@ -77,6 +77,7 @@ def test_alert_is_cleared_by_its_number(state: StateDatabase) -> None:
     assert alerts.list_alerts(open_only=True) == []
 
 
+@pytest.mark.slow
 def test_several_processes_raise_one_alert(state_paths: WarehousePaths) -> None:
     processes = [
         subprocess.Popen(

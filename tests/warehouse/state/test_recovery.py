@@ -170,6 +170,7 @@ def test_rebuild_removes_lost_shards_from_the_coverage(
     assert (cancelled.state, cancelled.reason) == ("cancelled", "its landed rows are lost")
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=6), st.booleans())
 def test_any_number_of_kills_changes_no_checkpoint(

@@ -49,6 +49,7 @@ def test_markets_have_rows_in_every_view_and_none_in_common(
     assert [name for name in direct if opened[name] == direct[name]] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_attached_file_shows_its_own_rows_under_any_name(
     files: tuple[str, str], direct: attached_reader.Rows, name: str

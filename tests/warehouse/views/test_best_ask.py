@@ -97,6 +97,7 @@ def test_best_ask_is_the_lowest_of_all_providers(paths: WarehousePaths) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_items_of_two_sources_are_matched_by_name_and_phase(paths: WarehousePaths) -> None:
     ruby = ask(900, "steam", "11", name=KNIFE, phase="Ruby")
     observe_cs2cap(paths, "a", 0, ask(120, "steam"), ruby)
@@ -125,6 +126,7 @@ def test_each_currency_has_its_own_best_ask(paths: WarehousePaths) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_quotes_without_a_phase_of_items_with_phases_are_left_out(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(900, "steam", "11", name=KNIFE, phase="Ruby"))
     aggregate = ask(100, "steam", "10", name=KNIFE)
@@ -133,6 +135,7 @@ def test_quotes_without_a_phase_of_items_with_phases_are_left_out(paths: Warehou
     assert query_rows(paths, "SELECT phase, price FROM best_ask") == [("Ruby", Decimal(9))]
 
 
+@pytest.mark.slow
 def test_quotes_of_a_removed_basket_go_stale(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "removed", 0, ask(50, "steam"), basket="removed")
     observe_cs2cap(paths, "a", 30, ask(120, "buff163"))
@@ -142,6 +145,7 @@ def test_quotes_of_a_removed_basket_go_stale(paths: WarehousePaths) -> None:
     assert query_rows(paths, "SELECT count(*) FROM quotes") == [(2,)]
 
 
+@pytest.mark.slow
 def test_quote_is_fresh_for_three_intervals_of_its_own_basket(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "slow", 0, ask(50, "steam"), basket="slow", interval_seconds=3600)
     observe_cs2cap(paths, "a", 180, ask(120, "buff163"))
@@ -150,6 +154,7 @@ def test_quote_is_fresh_for_three_intervals_of_its_own_basket(paths: WarehousePa
     assert query_rows(paths, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
 
 
+@pytest.mark.slow
 def test_observation_without_changes_keeps_a_quote_fresh(paths: WarehousePaths) -> None:
     for at in (0, 20, 40):
         observe_cs2cap(paths, f"r{at}", at, ask(50, "steam"))
@@ -205,6 +210,7 @@ def test_one_marketplace_is_never_both_sides(paths: WarehousePaths) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_marketplace_in_two_sources_is_one_marketplace(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(300, "c5"))
     load_fees(paths, {"c5": 0.0}, source="skinshark")
@@ -212,6 +218,7 @@ def test_marketplace_in_two_sources_is_one_marketplace(paths: WarehousePaths) ->
     assert query_rows(paths, SPREADS) == []
 
 
+@pytest.mark.slow
 def test_sale_to_a_bid_pays_the_usual_fee_or_the_instant_fee(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(110, "steam"))
     land_and_load(

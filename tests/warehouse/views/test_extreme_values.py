@@ -134,6 +134,7 @@ def fits(price: Decimal, rate: Decimal) -> bool:
         return int(price.scaleb(8)) * (int(rate) if whole else digits) < 10**37
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(st.lists(ROWS, min_size=1, max_size=12), RATES)
 @example([Row(0, HIGHEST, BIGINT), Row(100, None, 1)], Decimal("0.854712345678901234"))
@@ -153,6 +154,7 @@ def test_every_view_tells_extreme_values_exactly_or_null(
     assert db.execute(f"{distinct} quotes_in('USD') ORDER BY ALL").fetchall() == prices
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(ROWS, min_size=1, max_size=6), RATES)
 @example([Row(0, HIGHEST, BIGINT), Row(100, None, 1)], Decimal("0.854712345678901234"))

@@ -101,6 +101,7 @@ def test_basket_covers_only_its_named_items(load: Load) -> None:
     assert history(db, "2")[1:] == [(35, 120, 1, "backfill")]
 
 
+@pytest.mark.slow
 def test_observation_of_another_scope_covers_nothing(load: Load) -> None:
     others = [
         observe(minute(20), Quote("2"), currency="EUR"),

@@ -54,6 +54,7 @@ def expected_rows(sandbox: Sandbox, shard: SeriesShard) -> list[tuple[Any, ...]]
     return sorted(expected.with_columns(pl.col("item_id").cast(pl.String)).select(*COLUMNS).rows(), key=str)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tier", "page_size", "provider"), [("pro", 100, None), ("quant", 1_000, "youpin")])
 def test_sales_are_complete_back_to_the_start(
     make_sandbox: MakeSandbox, tier: str, page_size: int, provider: str | None
