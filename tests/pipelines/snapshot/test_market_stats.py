@@ -49,7 +49,7 @@ def test_figures_are_read_once_a_day_and_equal_those_of_the_market(
 def test_run_goes_on_without_figures_and_says_why(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(items=60)
     bench = bench_at(tmp_path, box)
-    box.fault("status_422", path=PATH, times=None)  # which is not tried again
+    box.fault("status_500", status=400, path=PATH, times=None)  # which is not tried again
     for _ in range(2):
         (result,) = bench.snapshot(clock=SandboxClock(box))
         assert (result.state, result.exit_code) == ("done", 0)
