@@ -16,7 +16,7 @@ from typing import Any, Final
 import duckdb
 
 from common.text import sanitize
-from warehouse.lake.connection import NAME
+from warehouse.lake.connection import METADATA, NAME
 from warehouse.transactions import prove_epoch
 
 KEEP_SNAPSHOTS: Final = timedelta(days=1)  # a reader of an older one ends with an error
@@ -29,11 +29,21 @@ DUE_FILES: Final = 4
 DELETED_SHARE: Final = 0.2  # of a file's rows, from which on the file is written anew
 # The row of the epoch stays in the catalog, where each load replaces it.
 NOT_FLUSHED: Final = ("loader",)
-TABLES: Final = "SELECT table_name, file_count + delete_file_count FROM ducklake_table_info($lake)"
-DUE_TABLES: Final = """
-SELECT table_name FROM ducklake_table_info($lake)
-WHERE file_count + delete_file_count - file_size_bytes // $small > $due ORDER BY ALL
-"""
+# The live files of each table, and their bytes. `ducklake_table_info` counts the deleted rows of dead
+# files, too: a load that deletes the last rows of a file ends that file, and not the one of its deleted rows.
+LIVE: Final = f"""
+SELECT t.table_name, count(f.data_file_id) + count(d.delete_file_id) AS files,
+    coalesce(sum(f.file_size_bytes), 0) AS bytes
+FROM {METADATA}.ducklake_table t
+LEFT JOIN {METADATA}.ducklake_data_file f ON f.table_id = t.table_id AND f.end_snapshot IS NULL
+LEFT JOIN {METADATA}.ducklake_delete_file d ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
+WHERE t.end_snapshot IS NULL
+GROUP BY t.table_name
+"""  # noqa: S608 - our own name
+TABLES: Final = f"SELECT table_name, files FROM ({LIVE})"  # noqa: S608 - our own query
+DUE_TABLES: Final = f"""
+SELECT table_name FROM ({LIVE}) WHERE files - bytes // $small > $due ORDER BY ALL
+"""  # noqa: S608 - our own query
 FLUSH: Final = "CALL ducklake_flush_inlined_data($lake, schema_name => 'store', table_name => $table)"
 REWRITE: Final = """
 CALL ducklake_rewrite_data_files($lake, $table, schema => 'store', delete_threshold => $share)
@@ -69,7 +79,7 @@ def merge_due_files(db: duckdb.DuckDBPyConnection) -> None:
 
 def find_due_tables(db: duckdb.DuckDBPyConnection) -> list[str]:
     """Return the tables with so many small files that the next loads and questions would be slow."""
-    values = {"lake": NAME, "small": SMALL, "due": DUE_FILES}
+    values = {"small": SMALL, "due": DUE_FILES}
     return [table for (table,) in db.execute(DUE_TABLES, values).fetchall()]
 
 
@@ -143,4 +153,4 @@ def _run(
 
 def count_files(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Return the number of files of each table, with those of deleted rows."""
-    return dict(db.execute(TABLES, {"lake": NAME}).fetchall())
+    return dict(db.execute(TABLES).fetchall())

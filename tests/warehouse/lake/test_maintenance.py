@@ -26,7 +26,8 @@ def test_merged_files_have_the_same_rows(tmp_path: Path) -> None:
             folder = land(paths, f"r{number:02}", observe(minute(number), *quotes))
             load_run(db, read_run(folder), minute(600))
         before = read_views(db)
-        assert {"current", "history"} <= {*find_due_tables(db)}
+        # Of the current quotes, each load deletes the last rows of the file before it.
+        assert {"best_ask_history", "history"} == {*find_due_tables(db)}
         merge_due_files(db)
         assert not find_due_tables(db)
         assert read_views(db) == before
