@@ -53,6 +53,7 @@ class Dashboard:
                 *self._routes("/items", "/items", "/items", requests.items_page),
                 *self._routes("/movers", "/movers", "/movers", requests.movers_page),
                 *self._routes("/spreads", "/spreads", "/spreads", requests.spreads_page),
+                *self._routes("/portfolio", "/portfolio", "/portfolio", requests.portfolio_page),
                 *self._routes(
                     "/collection", "/collection", "/collection", requests.collection_page, live=True
                 ),

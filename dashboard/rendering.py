@@ -19,6 +19,7 @@ MENU: Final = (
     ("/items", "Items"),
     ("/movers", "Movers"),
     ("/spreads", "Spreads"),
+    ("/portfolio", "Portfolio"),
     ("/collection", "Collection"),
 )
 

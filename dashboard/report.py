@@ -13,6 +13,7 @@ from dashboard.pages.item import ItemRequest, build_item_page
 from dashboard.pages.market import build_market_page
 from dashboard.pages.movers import MoverFilter, build_movers_page
 from dashboard.pages.page import Page
+from dashboard.pages.portfolio import build_portfolio_page
 from dashboard.pages.spreads import SpreadFilter, build_spreads_page
 from dashboard.prepared import PreparedMarket
 from dashboard.rendering import ENVIRONMENT
@@ -40,8 +41,11 @@ def render_report(
             build_market_page(market, chosen),
             build_movers_page(market, chosen, MoverFilter(window=window)),
             build_spreads_page(market, chosen, SpreadFilter()),
-            build_collection_page(market),
         ]
+        portfolio = build_portfolio_page(market)
+        if portfolio.tables[0].rows:
+            pages.append(portfolio)
+        pages.append(build_collection_page(market))
         for item in items:
             page = build_item_page(market, ItemRequest(item, chosen))
             if page is None:

@@ -15,6 +15,7 @@ from dashboard.pages.items import build_items_page
 from dashboard.pages.market import build_market_page
 from dashboard.pages.movers import MoverFilter, build_movers_page
 from dashboard.pages.page import Page
+from dashboard.pages.portfolio import build_portfolio_page
 from dashboard.pages.run import build_run_page
 from dashboard.pages.spreads import SORTS, SpreadFilter, build_spreads_page
 from dashboard.prepared import PreparedMarket
@@ -74,6 +75,11 @@ def movers_page(market: PreparedMarket, request: Request, currency: str) -> Page
         markets=int(_amount(request, "markets", Decimal(default.markets))),
     )
     return build_movers_page(market, currency, chosen)
+
+
+def portfolio_page(market: PreparedMarket, _request: Request, _currency: str) -> Page:
+    """Return what the user owns, in the currencies of its lines."""
+    return build_portfolio_page(market)
 
 
 def spreads_page(market: PreparedMarket, request: Request, currency: str) -> Page:

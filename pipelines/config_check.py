@@ -16,6 +16,7 @@ from common.errors import ConfigError
 from pipelines.catalogs import CatalogCache
 from pipelines.config import BasketSettings, Settings
 from pipelines.config.values import format_exactly
+from pipelines.holdings import read_holdings
 from pipelines.item_files import expand_items
 from pipelines.planning.estimate import LazySource, NotCached
 from pipelines.planning.item_search import may_be_search
@@ -46,7 +47,8 @@ class Selection:
 async def check_configuration(settings: Settings, clock: Clock) -> list[Selection]:
     """Return what each basket selects by the cached catalogs; send no request, and read no key.
 
-    Raises ConfigError for a configuration without baskets, for an item file that cannot be read, for a name
+    Raises ConfigError for a configuration without baskets, for an item file or holdings that cannot be read,
+    for a name
     that a cached catalog does not have, and for a watch whose query DuckDB rejects.
     """
     selections = []
@@ -59,6 +61,8 @@ async def check_configuration(settings: Settings, clock: Clock) -> list[Selectio
             except ConfigError as error:
                 owner = f"basket {basket.name}: "  # of an item file, the error names it already
                 raise ConfigError(owner + error.detail.removeprefix(owner)) from None
+    if settings.warehouse.holdings is not None:
+        read_holdings(settings.base / settings.warehouse.holdings)
     await check_conditions(settings, clock)
     return selections
 

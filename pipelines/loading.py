@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import polars as pl
 
 from common.clock import Clock
-from common.errors import SourceError
+from common.errors import ConfigError, SourceError
 from common.machine_errors import MachineError
 from common.warehouse_errors import PublishedUnreadable, WarehouseError
 from connectors.cs2cap.contract import BOOK_SIDES
@@ -21,19 +21,22 @@ from connectors.cs2cap.parser import parse_rows
 from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import raise_alerts
 from pipelines.config import Settings
+from pipelines.holdings import read_holdings
 from pipelines.results import RunResult, with_loads
 from pipelines.watches.alerting import check_watches
 from pipelines.watches.runner import WatchProcess
+from warehouse.holdings import Holding
 from warehouse.landing.model import PageMeta
 from warehouse.landing.ndjson import LandedRawShard
 from warehouse.landing.reader import CorruptLanding
 from warehouse.loading.pipeline import load_pending, republish
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
-from warehouse.state.alerts import AlertStore
+from warehouse.state.alerts import Alert, AlertStore
 from warehouse.state.database import open_state
 
 SHUTDOWN_GRACE: Final = 5.0
+HOLDINGS: Final = "holdings.unreadable"
 _T = TypeVar("_T")
 
 
@@ -112,6 +115,7 @@ def load_only(
     try:
         return load_pending(
             paths,
+            holdings=_read_holdings(settings, alerts, clock),
             now=clock.now,
             keep=settings.warehouse.keep_landings,
             keep_alerts=settings.alerts.keep,
@@ -124,6 +128,24 @@ def load_only(
         if not alerts_raised:  # a rejected key must be reported even if the database is locked
             on_loaded([])
         deliver(settings, alerts, clock.now())
+
+
+def _read_holdings(settings: Settings, alerts: AlertStore, clock: Clock) -> Sequence[Holding] | None:
+    """Return the holdings to store; None where the stored ones stay: the file cannot be read, with an alert.
+
+    Another machine of a shared warehouse may have a file where this one has none.
+    """
+    cause = HOLDINGS, "", ""
+    if settings.warehouse.holdings is None:
+        alerts.resolve_all([cause], clock.now())
+        return () if settings.shared is None else None
+    try:
+        holdings = read_holdings(settings.base / settings.warehouse.holdings)
+    except ConfigError as error:
+        alerts.raise_alert(Alert(*cause, error.detail), clock.now())
+        return None
+    alerts.resolve_all([cause], clock.now())
+    return holdings
 
 
 def read_published(paths: WarehousePaths, clock: Clock, query: Callable[[], _T]) -> _T:

@@ -39,6 +39,7 @@ TRAITS: Final[dict[str, CauseTraits]] = {
     "clock.ahead": CauseTraits("warning", "floorline doctor"),
     "database.restored": CauseTraits("warning", "floorline doctor"),
     "warehouse.damaged": CauseTraits("failure", "floorline maintain verify"),
+    "holdings.unreadable": CauseTraits("warning", "floorline config check"),
     "watch.warning": CauseTraits("warning", "floorline watches check {subject}"),
     "watch.failure": CauseTraits("failure", "floorline watches check {subject}"),
     "watch.broken": CauseTraits("warning", "floorline watches check {subject}"),

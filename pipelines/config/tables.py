@@ -56,6 +56,11 @@ class WarehouseSettings(Table):
         " The best asks over time stay",
         examples=["730d"],
     )
+    holdings: Folder | None = Field(
+        default=None,
+        description="A CSV file of what you own, for the view `portfolio`; without it, the view is empty",
+        examples=["holdings.csv"],
+    )
     seal_above: ByteSize = Field(
         default=ByteSize(200_000_000),
         description="The size of the database above which the nightly maintenance moves the months that"

@@ -23,6 +23,7 @@ from tests.support.clocks import NOON
 from tests.support.dashboard_pages import Reader, fetch, item_path
 from tests.support.reference.market import REDLINE, publish_example
 from tests.support.warehouse import Quote, create_warehouse, land, load, observe
+from warehouse.holdings import Holding
 from warehouse.paths import WarehousePaths
 
 RUBY = "★ Karambit | Doppler (Factory New) @ Ruby"
@@ -318,7 +319,8 @@ def test_hostile_market_stays_text(tmp_path: Path) -> None:
         Quote("1", 120, name=HOSTILE, url="https://shop.test/?a='b'", provider="steam"),
     ]
     land(paths, "run", observe(NOON, *quotes, providers=("<img src=x>", "steam")), interval_seconds=60)
-    load(paths)
+    names = (HOSTILE, "<script>alert(1)</script>")
+    load(paths, [Holding(line, name, 1, HOSTILE, Decimal(1), "USD", None) for line, name in enumerate(names)])
     with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         dashboard = Dashboard(follower, ["market.test"])
         for path in (
@@ -327,6 +329,7 @@ def test_hostile_market_stays_text(tmp_path: Path) -> None:
             f"/items?q={quote(HOSTILE)}",
             "/movers",
             "/spreads",
+            "/portfolio",
             "/collection",
             item_path(HOSTILE),
         ):

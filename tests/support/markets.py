@@ -23,6 +23,7 @@ from tests.support.warehouse import (
     observe,
     run_header,
 )
+from warehouse.holdings import Holding
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
@@ -54,7 +55,7 @@ def publish_market(folder: Path, cents: int = 100) -> WarehousePaths:
     AlertStore(open_state(paths)).raise_alert(
         Alert("quota.exhausted", "cs2cap", "", f"used up: {cents}"), NOON
     )
-    load(paths)
+    load(paths, [Holding(2, item_name("1"), 2, "steam", Decimal(cents) / 100, "USD", None)])
     return paths
 
 

@@ -21,6 +21,7 @@ from common.shards import Item
 from tests.support.clocks import NOON
 from tests.support.lake_warehouses import connect_lake, find_warehouse, lakes_in_use
 from warehouse.database import open_published, open_writer
+from warehouse.holdings import Holding
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.reader import read_run
 from warehouse.landing.writer import LandingWriter
@@ -215,9 +216,9 @@ def land(
     return landing.folder
 
 
-def load(paths: WarehousePaths) -> list[LoadReport]:
+def load(paths: WarehousePaths, holdings: Sequence[Holding] | None = None) -> list[LoadReport]:
     """Load what is pending; prune nothing and wait for no lock."""
-    return load_pending(paths, now=lambda: minute(600), keep=365 * DAY, wait=0)
+    return load_pending(paths, now=lambda: minute(600), keep=365 * DAY, wait=0, holdings=holdings)
 
 
 def land_and_load(paths: WarehousePaths, run_id: str, *shards: ShardSpec, **fields: Any) -> LoadReport:

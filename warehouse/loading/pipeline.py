@@ -13,6 +13,7 @@ import pyarrow as pa
 from common.files import to_json
 from common.process_limits import require_threads
 from warehouse.database import writer_lock
+from warehouse.holdings import Holding, store_holdings
 from warehouse.integrity import is_whole
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.inventory import (
@@ -49,12 +50,14 @@ def load_pending(  # noqa: PLR0913 - each parameter is a decision of the caller
     patient: bool = False,
     row_parser: RowParser = no_parser,
     on_loaded: Callable[[Sequence[LoadReport]], None] = lambda _: None,
+    holdings: Sequence[Holding] | None = None,
 ) -> list[LoadReport]:
     """Load every pending landing in the order of observation, publish, and prune; return the reports.
 
     A landing that cannot be loaded stops no other: it is set aside with an alert, at once where its files are
     damaged, otherwise after some tries. Its report follows those of the loads. `on_loaded` gets the reports
-    before the alerts are copied, so that the alerts that it raises are published too. A `patient` loader of a
+    before the alerts are copied, so that the alerts that it raises are published too. The `holdings` replace
+    the stored ones, unless they are None. A `patient` loader of a
     shared warehouse waits for longer than `wait` seconds while another one empties the queue. A database that
     is missing, damaged or short is brought back from the published copy, with an alert. Raises
     DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull,
@@ -63,7 +66,9 @@ def load_pending(  # noqa: PLR0913 - each parameter is a decision of the caller
     if paths.shared is not None:
         from warehouse.loading.queue_loading import QueueLoader  # only a shared warehouse has a queue
 
-        queue = QueueLoader(paths, paths.shared, now=now, row_parser=row_parser, on_loaded=on_loaded)
+        queue = QueueLoader(
+            paths, paths.shared, now=now, row_parser=row_parser, on_loaded=on_loaded, holdings=holdings
+        )
         return queue.run(wait, patient=patient, keep=keep, keep_alerts=keep_alerts)
     failures: list[CorruptLanding] = []
     with writer_lock(paths, wait):
@@ -83,6 +88,8 @@ def load_pending(  # noqa: PLR0913 - each parameter is a decision of the caller
             close_alerts({folder.name for folder in folders}, alerts, now())
             on_loaded([*loaded, *refused])
             copy_alerts(loader.db, alerts)
+            if holdings is not None:
+                store_holdings(loader.db, holdings)
         publish(paths, base)
         alerts.prune(now(), keep_alerts)  # only now: the published copy has them
         # After the publish: the load after a kill in between skips the loaded runs, but publishes them.

@@ -18,6 +18,7 @@ import pyarrow as pa
 from common.process_limits import require_threads
 from common.warehouse_errors import WarehouseLocked
 from warehouse.database import writer_lock
+from warehouse.holdings import Holding, store_holdings
 from warehouse.lake.maintenance import merge_due_files
 from warehouse.landing.inventory import Landing, mark_uploaded, pending_landings, prune, read_landings
 from warehouse.landing.model import RunHeader
@@ -43,7 +44,7 @@ class QueueLoader:
     """Uploads what a machine landed, and loads the queue of all machines.
 
     `now` is this machine's clock (UTC); `row_parser` parses raw rows; `on_loaded` gets the reports of a round
-    before the alerts are copied.
+    before the alerts are copied. The `holdings` replace the stored ones, unless they are None.
     """
 
     def __init__(
@@ -54,9 +55,11 @@ class QueueLoader:
         now: Callable[[], datetime],
         row_parser: RowParser,
         on_loaded: Callable[[Sequence[LoadReport]], None],
+        holdings: Sequence[Holding] | None,
     ) -> None:
         self._paths, self._shared = paths, shared
         self._now, self._row_parser, self._on_loaded = now, row_parser, on_loaded
+        self._holdings = holdings
         self._queue = LandingQueue(shared)
         self._alerts = AlertStore(open_state(paths))
         self._backfills = BackfillStore(paths, now)
@@ -118,6 +121,8 @@ class QueueLoader:
                         news += self._load_batch(loader, waiting)
                     self._on_loaded(news)
                     copy_alerts(loader.db, self._alerts)
+                    if self._holdings is not None:
+                        store_holdings(loader.db, self._holdings)
                     merge_due_files(loader.db)
             reports, news, is_first = [*reports, *news], [], False
         return reports

@@ -24,6 +24,7 @@ PAGES: Final = (
     f"/items?q={quote(HOSTILE)}",
     "/movers?least=0",
     "/spreads?least=0",
+    "/portfolio",
     "/collection",
     f"/collection/runs/{quote(HOSTILE_RUN)}",
     f"/item/{quote(REDLINE)}?window=all",

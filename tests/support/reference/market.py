@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +14,7 @@ from connectors.schemas import FX, ITEMS, MARKET_STATS, PROVIDERS
 from tests.support.clocks import NOON
 from tests.support.series_landings import Candle, DailyPoint, Point, Sale, SeriesPage, land_series
 from tests.support.warehouse import DAY, Quote, create_warehouse, land, load, observe, run_header
+from warehouse.holdings import Holding
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
@@ -62,11 +63,17 @@ def publish_example(folder: Path) -> WarehousePaths:
     _land_series(paths)
     alert = Alert("quota.exhausted", "cs2cap", "", "the requests of this month are used up")
     AlertStore(open_state(paths)).raise_alert(alert, NOON + 11 * EVERY)
-    load(paths)
+    load(paths, HOLDINGS)
     return paths
 
 
 SECOND: Final = timedelta(seconds=1)
+HOLDINGS: Final = (
+    Holding(2, REDLINE, 2, "steam", Decimal("12.50"), "EUR", date(2026, 3, 1)),
+    Holding(3, "Dragon Lore of my dreams", 1, None, None, "USD", None),
+    Holding(4, f"{MARKET[1].name} @ {MARKET[1].phase}" if MARKET[1].phase else MARKET[1].name, 5, "csfloat",
+            Decimal(40), "USD", date(2026, 5, 11)),
+)  # fmt: skip
 
 
 def _asks(number: int) -> Iterator[Quote]:
