@@ -55,7 +55,7 @@ class QueueLoader:
         now: Callable[[], datetime],
         row_parser: RowParser,
         on_loaded: Callable[[Sequence[LoadReport]], None],
-        holdings: Sequence[Holding] | None,
+        holdings: Sequence[Holding] | None = None,
     ) -> None:
         self._paths, self._shared = paths, shared
         self._now, self._row_parser, self._on_loaded = now, row_parser, on_loaded
