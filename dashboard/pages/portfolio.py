@@ -21,11 +21,11 @@ COLUMNS: Final = (
     Column("value_net", "After fee", "rounded"),
     Column("net_at", "At", secondary=True),
     Column("profit", "Profit", "rounded"),
-    Column("profit_share", "", "change", secondary=True),
+    Column("profit_share", "Margin", "change", secondary=True),
     Column("change_1d", "24 h", "change", secondary=True),
     Column("change_7d", "7 d", "change", secondary=True),
     Column("change_30d", "30 d", "change", secondary=True),
-    Column("remark", "", secondary=True),
+    Column("remark", "Remark", secondary=True),
 )
 
 
