@@ -13,14 +13,14 @@ class Checks:
         self._began = time.monotonic()
         self._failed = 0
 
-    def tell(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print what happens, with the seconds since the start."""
         print(f"{time.monotonic() - self._began:6.1f} s  {text}", flush=True)
 
     def check(self, holds: bool, claim: str) -> None:
         """Print a claim, and whether it holds."""
         self._failed += not holds
-        self.tell(f"{'holds ' if holds else 'FAILED'}  {claim}")
+        self.log(f"{'holds ' if holds else 'FAILED'}  {claim}")
 
     def exit(self) -> None:
         """End the process, with 1 where a claim did not hold."""

@@ -35,8 +35,10 @@ class Holding:
     bought_on: date | None
 
 
-def store_holdings(db: duckdb.DuckDBPyConnection, holdings: Sequence[Holding]) -> None:
-    """Replace the stored holdings, unless these are the same."""
+def store_holdings(db: duckdb.DuckDBPyConnection, holdings: Sequence[Holding] | None) -> None:
+    """Replace the stored holdings, unless these are the same, or None."""
+    if holdings is None:
+        return
     rows = [dataclasses.astuple(holding) for holding in holdings]
     if db.execute(SELECT).fetchall() == rows:
         return

@@ -26,13 +26,13 @@ def run(checks: Checks, chance: random.Random) -> None:
         lander = cluster.machine("lander", catalog_of(*PROVIDERS), load=False)
         away, other = (cluster.machine(name, catalog_of(*PROVIDERS)) for name in ("away", "other"))
         seconds = measure_load(cluster, lander, other)
-        checks.tell(f"a load of two runs holds the lease for {seconds:.1f} s")
+        checks.log(f"a load of two runs holds the lease for {seconds:.1f} s")
         reader, cut = Reader(other.paths.published_database), 0
         while cut < ROUNDS:
             land_runs(cluster, lander)
             delay = chance.uniform(0, seconds)
             cut += _cut_off(checks, network.machines[0], away, other, delay=delay)
-            reader.look()
+            reader.read_runs()
         compare_with_file(checks, [lander], cluster.folder / "file")
         reader.report(checks)
 
@@ -46,7 +46,7 @@ def _cut_off(checks: Checks, machine: Machine, away: Bench, other: Bench, *, del
     began = time.monotonic()
     try:
         if not load.is_running:
-            checks.tell(f"the load had ended {delay:.2f} s after its begin")
+            checks.log(f"the load had ended {delay:.2f} s after its begin")
             return False
         takeover = Command.start(other, "maintain", "load")
         takeover.wait_for_lease(other.paths)
@@ -56,7 +56,7 @@ def _cut_off(checks: Checks, machine: Machine, away: Bench, other: Bench, *, del
     finally:
         machine.reconnect()
     back = load.wait()
-    checks.tell(f"cut off {delay:.2f} s after the begin; back again, it says: {load.last_line()[:110]}")
+    checks.log(f"cut off {delay:.2f} s after the begin; back again, it says: {load.last_line()[:110]}")
     checks.check(
         code == 0 and begun <= LONGEST,
         f"another machine began to load {begun:.1f} s after the cut, and had loaded after {loaded:.1f} s",

@@ -20,7 +20,7 @@ def run(checks: Checks, chance: random.Random) -> None:
         lander = cluster.machine("lander", catalog_of(*PROVIDERS), load=False)
         loader = cluster.machine("loader", catalog_of(*PROVIDERS))
         seconds = measure_load(cluster, lander, loader)
-        checks.tell(f"a load of two runs holds the lease for {seconds:.1f} s")
+        checks.log(f"a load of two runs holds the lease for {seconds:.1f} s")
         reader, kills = Reader(loader.paths.published_database), 0
         with reader.beside():
             while kills < KILLS:
@@ -28,11 +28,9 @@ def run(checks: Checks, chance: random.Random) -> None:
                 delay = chance.uniform(0, seconds)
                 if was_killed := _kill_load(loader, delay):
                     kills += 1
-                checks.tell(
-                    f"load {'killed' if was_killed else 'ended before'} {delay:.2f} s after its begin"
-                )
+                checks.log(f"load {'killed' if was_killed else 'ended before'} {delay:.2f} s after its begin")
             code = run_command(loader, "maintain", "load")
-        reader.look()
+        reader.read_runs()
         compare_with_file(checks, [lander], cluster.folder / "file")
         checks.check(code == 0, f"the last load ends with {code}")
         reader.report(checks)

@@ -32,24 +32,24 @@ UNION ALL SELECT run_id FROM runs GROUP BY run_id HAVING count(*) > 1
 UNION ALL SELECT DISTINCT run_id FROM quote_history h ANTI JOIN runs r USING (run_id)
 """
 # When a run was loaded differs between two warehouses.
-PAUSE = 0.5  # seconds between two looks, which cost as much as a load of a few rows
+PAUSE = 0.5  # seconds between two reads, which cost as much as a load of a few rows
 CONTENT = "SELECT COLUMNS(lambda name: name <> 'loaded_at') FROM {} ORDER BY ALL"
 
 
 class Reader:
-    """A reader beside the loaders: `looks` so far, the half runs that it saw, and its errors."""
+    """A reader beside the loaders: `reads` so far, the half runs that it saw, and its errors."""
 
     def __init__(self, database: Database) -> None:
-        self.looks, self.half_runs, self.errors = 0, set[str](), list[str]()
+        self.reads, self.half_runs, self.errors = 0, set[str](), list[str]()
         self._database = database
         self._ends = threading.Event()
 
-    def look(self) -> None:
-        """Open the database anew, and look at all runs."""
+    def read_runs(self) -> None:
+        """Open the database anew, and check all runs."""
         try:
             with open_reader(self._database) as db:
                 self.half_runs.update(run for (run,) in db.execute(HALF_RUNS).fetchall())
-            self.looks += 1
+            self.reads += 1
         except NotPublished:
             return
         except FloorlineError as error:
@@ -57,8 +57,8 @@ class Reader:
 
     @contextmanager
     def beside(self) -> Iterator[None]:
-        """Look again and again, in a thread, until the block ends."""
-        thread = threading.Thread(target=self._look_again)
+        """Read the runs again and again, in a thread, until the block ends."""
+        thread = threading.Thread(target=self._read_until_stopped)
         thread.start()
         try:
             yield
@@ -68,13 +68,13 @@ class Reader:
 
     def report(self, checks: Checks) -> None:
         """Say what it saw."""
-        seen = f"{self.looks} looks of a reader saw {len(self.half_runs)} half runs"
+        seen = f"{self.reads} reads of a reader saw {len(self.half_runs)} half runs"
         checks.check(not self.half_runs, f"{seen} {sorted(self.half_runs)[:1]}")
         checks.check(not self.errors, f"the reader had no error {self.errors[:1]}")
 
-    def _look_again(self) -> None:
+    def _read_until_stopped(self) -> None:
         while not self._ends.wait(PAUSE):
-            self.look()
+            self.read_runs()
 
 
 def compare_with_file(checks: Checks, machines: Sequence[Bench], folder: Path) -> None:

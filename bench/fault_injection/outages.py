@@ -31,24 +31,22 @@ def run(checks: Checks, chance: random.Random) -> None:
                 cluster.postgres.stop()
                 time.sleep(down)
                 cluster.postgres.start()
-                checks.tell(f"PostgreSQL was restarted, after {down:.1f} s")
+                checks.log(f"PostgreSQL was restarted, after {down:.1f} s")
                 _wait_for(codes, codes.total() + 2)
             after_restarts = Counter(codes)
             cluster.store.begin_outage(OUTAGE)
-            checks.tell(f"the object store answers 503 for {OUTAGE:.0f} s")
+            checks.log(f"the object store answers 503 for {OUTAGE:.0f} s")
             time.sleep(OUTAGE)
-            checks.tell("the object store answers again")
+            checks.log("the object store answers again")
             _wait_for(codes, codes.total() + 4)
-        checks.tell(
-            f"exit codes until the outage of the store: {dict(after_restarts)}; of all: {dict(codes)}"
-        )
+        checks.log(f"exit codes until the outage of the store: {dict(after_restarts)}; of all: {dict(codes)}")
         checks.check(codes.keys() <= {0, 6}, "no exit code but 0 and 6")
         checks.check(0 < after_restarts[6] < codes[6], "both outages were noticed")
         last = [run_command(machine, "maintain", "load") for machine in machines]
         checks.check(last == [0, 0], f"the last loads end with 0 {last}")
         compare_with_file(checks, machines, cluster.folder / "file")
         reader = Reader(machines[0].paths.published_database)
-        reader.look()
+        reader.read_runs()
         reader.report(checks)
 
 
@@ -66,7 +64,7 @@ def _snapshots(
             code = snapshot.wait()
             codes[code] += 1
             if code:
-                checks.tell(f"{machine.folder.name}: exit {code}: {snapshot.last_line()[:110]}")
+                checks.log(f"{machine.folder.name}: exit {code}: {snapshot.last_line()[:110]}")
 
     threads = [threading.Thread(target=take, args=(machine,)) for machine in machines]
     for thread in threads:

@@ -38,7 +38,7 @@ def run(checks: Checks, chance: random.Random) -> None:
             two.query(POINTS) == alone.query(POINTS) != [], "the points equal those of one machine alone"
         )
         reader = Reader(two.paths.published_database)
-        reader.look()
+        reader.read_runs()
         reader.report(checks)
 
 
@@ -77,7 +77,7 @@ def _kill_and_resume(
     box.faults.clear()
     asked = set(_list_asked_pages(box, since))
     landed = _list_landed_pages(set(list_landings(one.paths.landing)) - before)
-    checks.tell(f"killed: {len(asked)} of {len(expected)} pages asked for, {len(landed)} of them landed")
+    checks.log(f"killed: {len(asked)} of {len(expected)} pages asked for, {len(landed)} of them landed")
     checks.check(refused and was_running, f"refused meanwhile: {rival.last_line()[:90]}")
     uploaded = run_command(one, "maintain", "load")
     since = len(box.requests)

@@ -77,7 +77,7 @@ def _create(checks: Checks, cluster: Cluster) -> Bench:
         )
         load_landing(machine.paths, at)
     rows = machine.changes()
-    checks.tell(f"{rows:,} rows of history in {machine.paths.published.stat().st_size / 1e6:.0f} MB")
+    checks.log(f"{rows:,} rows of history in {machine.paths.published.stat().st_size / 1e6:.0f} MB")
     return machine
 
 
@@ -112,7 +112,7 @@ def _kill_transfers(checks: Checks, machine: Bench, *, seconds: float, chance: r
         time.sleep(delay)
         was_killed = transfer.kill()
         code = transfer.process.returncode
-        checks.tell(f"{'killed' if was_killed else f'ended with {code}'} within {delay:.1f} s")
+        checks.log(f"{'killed' if was_killed else f'ended with {code}'} within {delay:.1f} s")
     if not machine.paths.moved.exists():
         last = Command.start(machine, *MIGRATE)
         code = last.wait()

@@ -25,7 +25,7 @@ def run(checks: Checks, chance: random.Random) -> None:
         worker = cluster.machine("worker", catalog_of(*PROVIDERS, fresh="1d"))
         assert run_command(worker, "snapshot", "--quiet") == 0
         pages = len(price_requests(cluster.box))
-        checks.tell(f"a snapshot asks for {pages} pages")
+        checks.log(f"a snapshot asks for {pages} pages")
         cluster.box.fault("latency", seconds=0.05, times=None)
         reader, kills = Reader(worker.paths.published_database), 0
         with reader.beside():
@@ -34,7 +34,7 @@ def run(checks: Checks, chance: random.Random) -> None:
             code = run_command(worker, "snapshot", "--quiet")
         checks.check(code == 0, f"the last snapshot ends with {code}")
         _compare_with_market(checks, cluster, worker)
-        reader.look()
+        reader.read_runs()
         reader.report(checks)
 
 

@@ -75,13 +75,15 @@ class Settings(BaseModel, extra="forbid", frozen=True, validate_default=True):
     @property
     def sales_every(self) -> dict[str, timedelta]:
         """The interval of the scheduled sales reads, by source; only of sources that have one."""
-        intervals = {name: getattr(source, "sales", None) for name, source in self.sources.items()}
-        return {name: interval for name, interval in intervals.items() if interval is not None}
+        return self._intervals("sales")
 
     @property
     def market_stats_every(self) -> dict[str, timedelta]:
         """The interval of the market figures, by source; only of sources that have one."""
-        intervals = {name: getattr(source, "market_stats", None) for name, source in self.sources.items()}
+        return self._intervals("market_stats")
+
+    def _intervals(self, key: str) -> dict[str, timedelta]:
+        intervals = {name: getattr(source, key, None) for name, source in self.sources.items()}
         return {name: interval for name, interval in intervals.items() if interval is not None}
 
     @property

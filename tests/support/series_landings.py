@@ -94,23 +94,13 @@ class Sale:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class DailyPoint:
-    """The price of a UTC day, which begins `at` this time."""
-
-    at: datetime
-    cents: int = 100
-    quantity: int | None = 1
-    item: str = "1"
-    provider: str = "steam"
-    name: str | None = None
-    phase: str | None = None
+class DailyPoint(Point):
+    """The closing price of a UTC day, which begins `at` this time."""
 
     def row(self) -> dict[str, Any]:
         """Return the row by the column names of a frame."""
-        return {
-            "item_id": self.item, "market_hash_name": self.name or item_name(self.item), "phase": self.phase,
-            "provider": self.provider, "time": self.at, "amount": self.cents, "quantity": self.quantity,
-        }  # fmt: skip
+        row = Point.row(self)
+        return {"amount": self.cents, **{name: row[name] for name in DAILY if name != "amount"}}
 
 
 Row = Point | Candle | Sale | DailyPoint

@@ -57,9 +57,9 @@ def load_pending(  # noqa: PLR0913 - each parameter is a decision of the caller
     A landing that cannot be loaded stops no other: it is set aside with an alert, at once where its files are
     damaged, otherwise after some tries. Its report follows those of the loads. `on_loaded` gets the reports
     before the alerts are copied, so that the alerts that it raises are published too. The `holdings` replace
-    the stored ones, unless they are None. A `patient` loader of a
-    shared warehouse waits for longer than `wait` seconds while another one empties the queue. A database that
-    is missing, damaged or short is brought back from the published copy, with an alert. Raises
+    the stored ones, unless they are None. A `patient` loader of a shared warehouse waits for longer than
+    `wait` seconds while another one empties the queue. A database that is missing, damaged or short is
+    brought back from the published copy, with an alert. Raises
     DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull,
     WarehouseUnusable and ResourceExhausted; what was not loaded stays pending.
     """
@@ -88,8 +88,7 @@ def load_pending(  # noqa: PLR0913 - each parameter is a decision of the caller
             close_alerts({folder.name for folder in folders}, alerts, now())
             on_loaded([*loaded, *refused])
             copy_alerts(loader.db, alerts)
-            if holdings is not None:
-                store_holdings(loader.db, holdings)
+            store_holdings(loader.db, holdings)
         publish(paths, base)
         alerts.prune(now(), keep_alerts)  # only now: the published copy has them
         # After the publish: the load after a kill in between skips the loaded runs, but publishes them.

@@ -121,8 +121,7 @@ class QueueLoader:
                         news += self._load_batch(loader, waiting)
                     self._on_loaded(news)
                     copy_alerts(loader.db, self._alerts)
-                    if self._holdings is not None:
-                        store_holdings(loader.db, self._holdings)
+                    store_holdings(loader.db, self._holdings)
                     merge_due_files(loader.db)
             reports, news, is_first = [*reports, *news], [], False
         return reports
