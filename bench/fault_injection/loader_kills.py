@@ -9,6 +9,7 @@ from bench.checks import Checks
 from bench.fault_injection.cluster import Cluster, Command, run_command, running_cluster
 from bench.fault_injection.observation import Reader, compare_with_file
 from tests.support.snapshots import Bench, catalog_of
+from warehouse.landing.queue import LandingQueue
 
 KILLS = 20
 PROVIDERS = ("steam", "buff163", "csfloat", "skinport")
@@ -30,6 +31,13 @@ def run(checks: Checks, chance: random.Random) -> None:
                     kills += 1
                 checks.log(f"load {'killed' if was_killed else 'ended before'} {delay:.2f} s after its begin")
             code = run_command(loader, "maintain", "load")
+            shared = loader.paths.shared
+            assert shared is not None
+            if refused := LandingQueue(shared).list_set_aside():
+                checks.log(
+                    f"{len(refused)} landings were set aside, because their loads were killed too often"
+                )
+                code = run_command(loader, "maintain", "retry")
         reader.read_runs()
         compare_with_file(checks, [lander], cluster.folder / "file")
         checks.check(code == 0, f"the last load ends with {code}")
