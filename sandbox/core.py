@@ -11,6 +11,7 @@ import polars as pl
 from sandbox.clock import SECOND, Clock, micros
 from sandbox.cs2cap.api import Cs2cap
 from sandbox.cs2cap.faults import Fault, build_fault
+from sandbox.cs2cap.feed.route import FeedRoutes
 from sandbox.cs2cap.keys import ApiKey, KeyRegistry
 from sandbox.cs2cap.series import ground_truth
 from sandbox.cs2cap.series.routes import SeriesRoutes
@@ -61,7 +62,8 @@ class Sandbox:
         past = PriceHistory(first, start, seed=options.seed, every=options.history_every)
         self.archive = MarketHistory(self.market, past)
         self.series = SeriesRoutes(self.archive, options.seed, dense=options.history == "dense")
-        self.api = Cs2cap(self.market, self.clock, keys=self.keys, series=self.series)
+        self.feeds = FeedRoutes(self.market, self.clock, ping_every=options.feed_ping)
+        self.api = Cs2cap(self.market, self.clock, keys=self.keys, series=self.series, feeds=self.feeds)
         merchant = Merchant(options.merchant, enforced=options.limits)
         self.skinshark = Skinshark(self.market, self.clock, merchant, options.phases)
 

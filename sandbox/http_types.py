@@ -1,11 +1,13 @@
 """Requests and responses as both APIs see them, without a server."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
 NDJSON = "application/x-ndjson"
 Json = None | bool | int | float | str | list["Json"] | Mapping[str, "Json"]
 
@@ -34,6 +36,17 @@ class ApiRequest(NamedTuple):
         return [value for key, value in self.query if key == name]
 
 
+class Feed(Protocol):
+    """A body without end, of which more comes with time."""
+
+    @property
+    def end(self) -> str | None:
+        """How the body ends now: "close" (complete), "drop" (the connection breaks), or None: not yet."""
+
+    def poll(self, now: datetime) -> Sequence[bytes]:
+        """Return the chunks to send since the last call, each to be sent alone."""
+
+
 @dataclass(slots=True)
 class ApiResponse:
     """Status, headers and body of a response, and how it is sent.
@@ -41,7 +54,7 @@ class ApiResponse:
     `gzipped`: the body is compressed already. `code`: the API's error code, for the request log.
     `stream`: sent without Content-Length. `stall`: a pause of so many seconds in the middle.
     `cut`: the connection is closed after this share of the body; `drop`: before the first byte.
-    `on_sent` is called once the response is sent or lost.
+    `on_sent` is called once the response is sent or lost. `feed`: sent after the body, without end.
     """
 
     status: int = 200
@@ -55,6 +68,7 @@ class ApiResponse:
     stream: bool = False
     stall: float = 0.0
     on_sent: Callable[[], None] = lambda: None
+    feed: Feed | None = None
 
 
 class ApiError(Exception):

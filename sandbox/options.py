@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from sandbox.clock import parse_iso
+from sandbox.cs2cap.feed.route import PING_SECONDS
 from sandbox.cs2cap.keys import TIERS
 from sandbox.cs2cap.rate_windows import WINDOWS
 from sandbox.skinshark.listing import SHAPES
@@ -34,6 +35,7 @@ class Options:
     market: Path | None = None
     history: str = "changes"
     history_every: float = 8640.0
+    feed_ping: float = PING_SECONDS
     frozen: datetime | None = None
     render_ahead: bool = False
     port: int = 0
@@ -76,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--market", type=Path, help="replay the real prices of this Parquet file")
     add("--history", choices=HISTORIES, default="changes", help="points at changes, or dense: at every slot")
     add("--history-every", type=float, default=8640.0, help="seconds between changes before the start")
+    add("--feed-ping", type=float, default=PING_SECONDS, help="seconds of silence before a feed sends a ping")
     add("--frozen", type=parse_iso, help="freeze the clock at this time (ISO 8601)")
     add("--render-ahead", action="store_true", help="render all pages of every provider before serving")
     add("--port", type=int, default=0, help="0: any free port")

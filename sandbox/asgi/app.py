@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from sandbox.asgi.feed import send_feed
 from sandbox.clock import iso
 from sandbox.core import Sandbox
 from sandbox.faults import FaultRegistry, ScheduledFault
@@ -50,9 +51,27 @@ class ApiApp(ABC, Generic[F]):
         try:
             _encode(response, accepts_gzip="gzip" in request.headers.get("accept-encoding", ""))
             response.headers["Date"] = self._date(faults)
-            await _send(response, scope, receive, send=send)
+            await self._send(response, scope, receive, send=send)
         finally:
             response.on_sent()
+
+    async def _send(self, response: ApiResponse, scope: Scope, receive: Receive, *, send: Send) -> None:
+        if response.drop or not await self._send_body(response, receive, send):
+            await _close_connection(scope, receive)
+
+    async def _send_body(self, response: ApiResponse, receive: Receive, send: Send) -> bool:
+        """Send a response; return whether it is complete. If not, its connection has to be closed."""
+        await _send_start(response, send)
+        unfinished = response.cut is not None or response.feed is not None
+        async for chunk, last in _chunks(response):
+            await send({"type": "http.response.body", "body": chunk, "more_body": not last or unfinished})
+        if response.cut is not None or response.feed is None:
+            return response.cut is None
+        await send_feed(self._sandbox, response.feed, receive, send=send)
+        if response.feed.end == "drop":
+            return False
+        await send({"type": "http.response.body"})
+        return True
 
     async def _delay(self, faults: Sequence[F]) -> None:
         """Wait for the latency of faults; a fault that is removed delays no longer."""
@@ -94,7 +113,7 @@ async def _read_request(scope: Scope, receive: Receive) -> ApiRequest:
 
 def _encode(response: ApiResponse, *, accepts_gzip: bool) -> None:
     """Compress the body where the client accepts gzip, decompress it where not."""
-    if "Content-Encoding" in response.headers:
+    if "Content-Encoding" in response.headers or response.feed is not None:
         return
     if response.gzipped and not accepts_gzip:
         response.body = gzip.decompress(response.body)
@@ -104,19 +123,11 @@ def _encode(response: ApiResponse, *, accepts_gzip: bool) -> None:
         response.headers["Content-Encoding"] = "gzip"
 
 
-async def _send(response: ApiResponse, scope: Scope, receive: Receive, *, send: Send) -> None:
-    if response.drop:
-        await _close_connection(scope, receive)
-        return
+async def _send_start(response: ApiResponse, send: Send) -> None:
     length = {} if response.stream else {"Content-Length": str(len(response.body))}
     headers = {"Content-Type": response.media, **length, **response.headers}
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": response.status, "headers": raw})
-    async for chunk, last in _chunks(response):
-        more = not last or response.cut is not None
-        await send({"type": "http.response.body", "body": chunk, "more_body": more})
-    if response.cut is not None:
-        await _close_connection(scope, receive)
 
 
 async def _chunks(response: ApiResponse) -> AsyncIterator[tuple[bytes, bool]]:

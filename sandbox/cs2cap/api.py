@@ -8,6 +8,7 @@ from functools import partial
 from sandbox.clock import Clock, micros
 from sandbox.cs2cap import params, reference_data
 from sandbox.cs2cap.batch import build_batch
+from sandbox.cs2cap.feed.route import FEEDS, FeedRoutes
 from sandbox.cs2cap.item_filters import find_items
 from sandbox.cs2cap.keys import ApiKey, KeyRegistry, require_feature
 from sandbox.cs2cap.market_stats import MarketStatsRoute
@@ -28,7 +29,9 @@ Handler = Callable[[ApiRequest, ApiKey, datetime], ApiResponse]
 class Cs2cap:
     """The API over one market. The server adds the Date header."""
 
-    def __init__(self, market: Market, clock: Clock, *, keys: KeyRegistry, series: SeriesRoutes) -> None:
+    def __init__(
+        self, market: Market, clock: Clock, *, keys: KeyRegistry, series: SeriesRoutes, feeds: FeedRoutes
+    ) -> None:
         self.market, self.clock, self.keys = market, clock, keys
         self.pages = PageCache(market)
         self.streams = StreamRoute(market, keys)
@@ -48,6 +51,7 @@ class Cs2cap:
             "/v1/sales": {"GET": series.sales.respond},
             "/v1/market/history/chart": {"GET": series.daily.respond},
             "/v1/market/items": {"GET": self.market_stats.respond},
+            **{path: {"GET": partial(feeds.respond, side)} for path, side in FEEDS.items()},
         }
 
     def respond(self, request: ApiRequest) -> ApiResponse:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from sandbox.cs2cap.feed.route import FEEDS
 from sandbox.cs2cap.series.cursors import expired_cursor_error
 from sandbox.faults import ScheduledFault
 from sandbox.http_types import ApiError, ApiRequest, ApiResponse
@@ -96,7 +97,8 @@ def _refused(fault: Fault) -> ApiResponse:
 
 def _unavailable(fault: Fault) -> ApiResponse:
     side = BIDS if fault.path.startswith(BIDS.path) else ASKS
-    code = side.unavailable if fault.params.get("coded", True) else None
+    known = "SERVICE_UNAVAILABLE" if fault.path in FEEDS else side.unavailable
+    code = known if fault.params.get("coded", True) else None
     detail = f"{side.name.capitalize()} data is temporarily unavailable. Try again shortly."
     wait = int(fault.number("retry_after", 0))
     headers = {"Retry-After": str(wait)} if wait else {}

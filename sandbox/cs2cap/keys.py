@@ -26,7 +26,7 @@ class Tier(NamedTuple):
 
     `bulk`: access to bids and batches; `streams`: starts in 24 hours, for each of the two streams;
     `history`: access to raw history and all candles; `sales`: rows per page of sales, 0 without access;
-    `daily`: access to daily points.
+    `daily`: access to daily points; `feeds`: connections at once to the live feeds, both together.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Tier(NamedTuple):
     history: bool = False
     sales: int = 0
     daily: bool = False
+    feeds: int = 0
 
 
 TIERS = {
@@ -58,6 +59,7 @@ TIERS = {
             history=True,
             sales=1_000,
             daily=True,
+            feeds=2,
         ),
     )
 }

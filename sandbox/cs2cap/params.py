@@ -107,9 +107,7 @@ def parse_int(
     if text is None:
         return None
     location: list[Json] = ["query", name]
-    if not text.removeprefix("-").isdecimal():
-        raise validation_error("int_parsing", location, "Input should be a valid integer", value=text)
-    value = int(text)
+    value = check_int(text, location)
     if least is not None and value < least:
         message = f"Input should be greater than or equal to {least}"
         raise validation_error("greater_than_equal", location, message, value=value, context={"ge": least})
@@ -117,6 +115,13 @@ def parse_int(
         message = f"Input should be less than or equal to {most}"
         raise validation_error("less_than_equal", location, message, value=value, context={"le": most})
     return value
+
+
+def check_int(text: str, location: list[Json]) -> int:
+    """Return the integer at a location of the request."""
+    if not text.removeprefix("-").isdecimal():
+        raise validation_error("int_parsing", location, "Input should be a valid integer", value=text)
+    return int(text)
 
 
 def parse_float(request: ApiRequest, name: str, *, least: float, most: float) -> float | None:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sandbox.clock import MINUTE
 from sandbox.market.board import Board, Quote, Quotes
@@ -12,11 +12,20 @@ from sandbox.market.money import RATES
 from sandbox.market.providers import PROVIDERS
 
 
+class QuoteStep(NamedTuple):
+    """The quotes that the API served at a place before and after a change; None where nothing is listed."""
+
+    before: Quote | None
+    after: Quote | None
+
+
 @dataclass(frozen=True, slots=True)
 class IndexState:
     """The state of the index from `at` on (microseconds): the changed places, dark providers and rates.
 
     `refreshed` is the last refresh of the index; rates and dark providers change between refreshes too.
+    `visible` has the places whose rows changed for a reader, with the quote before and after; `changes` has
+    those of dark providers too.
     """
 
     at: int
@@ -24,6 +33,7 @@ class IndexState:
     changes: Mapping[int, Quote | None]
     dark: frozenset[int]
     rates: Mapping[str, Decimal]
+    visible: Mapping[int, QuoteStep] = field(default_factory=dict)
 
 
 class QuoteLookup(Protocol):
@@ -112,19 +122,28 @@ class Market:
 
     def publish(self, now: int) -> None:
         """Refresh the index."""
+        visible: dict[int, QuoteStep] = {}
         for place, quote in self._pending.items():
-            listing_changed = (quote is None) != (self._served[place] is None)
-            self.versions.touch(self.board.provider_of[place], listing=listing_changed)
+            provider, before = self.board.provider_of[place], self._served[place]
+            self.versions.touch(provider, listing=(quote is None) != (before is None))
             self._served[place] = quote
+            if provider not in self.dark and quote != before:
+                visible[place] = QuoteStep(before, quote)
         last = self.epochs[-1]
         at = max(now, last.at)
-        self.epochs.append(replace(last, at=at, refreshed=at, changes=self._pending))
+        self.epochs.append(replace(last, at=at, refreshed=at, changes=self._pending, visible=visible))
         self._pending = {}
 
     def set_dark(self, provider: int, dark: bool, now: int) -> None:
         """Remove a provider's rows from the index, or serve them again, at once."""
+        quotes = [(place, self._served[place]) for place in self.board.by_provider[provider]]
+        steps = {
+            place: QuoteStep(quote, None) if dark else QuoteStep(None, quote)
+            for place, quote in quotes
+            if quote is not None and dark != (provider in self.dark)
+        }
         self.versions.touch(provider, listing=True)
-        self._begin_epoch(now, dark=self.dark | {provider} if dark else self.dark - {provider})
+        self._begin_epoch(now, dark=self.dark | {provider} if dark else self.dark - {provider}, visible=steps)
 
     def set_rates(self, rates: Mapping[str, Decimal], now: int) -> None:
         """Change exchange rates at once."""
@@ -192,8 +211,13 @@ class Market:
         return epoch.refreshed if self.refresh else max(at, self.epochs[0].at) // MINUTE * MINUTE
 
     def _begin_epoch(
-        self, now: int, *, dark: frozenset[int] | None = None, rates: Mapping[str, Decimal] | None = None
+        self,
+        now: int,
+        *,
+        dark: frozenset[int] | None = None,
+        rates: Mapping[str, Decimal] | None = None,
+        visible: Mapping[int, QuoteStep] | None = None,
     ) -> None:
         last = self.epochs[-1]
-        dark, rates = self.dark if dark is None else dark, rates or self.rates
-        self.epochs.append(replace(last, at=max(now, last.at), changes={}, dark=dark, rates=rates))
+        at, dark, rates = max(now, last.at), self.dark if dark is None else dark, rates or self.rates
+        self.epochs.append(replace(last, at=at, changes={}, dark=dark, rates=rates, visible=visible or {}))

@@ -8,7 +8,7 @@ import polars as pl
 
 from sandbox.market.board import Board, Quote, Quotes
 from sandbox.market.catalog import Catalog, ItemDraft, number_items
-from sandbox.market.market import Index, Market
+from sandbox.market.market import Index, Market, QuoteStep
 from sandbox.market.providers import INDEX
 
 STEAM = INDEX["steam"]
@@ -41,8 +41,13 @@ class Replay(Market):
         """Serve the prices of the last crawl before a time."""
         crawl = bisect_right(self._crawls, now)
         if crawl != self._crawl:
-            self._crawl, self._served = crawl, self._quotes_at(now)
+            before, self._served = self._served, self._quotes_at(now)
+            steps = enumerate(map(QuoteStep, before, self._served))
+            dark = STEAM in self.dark
+            visible = {} if dark else {place: step for place, step in steps if step.before != step.after}
+            self._crawl = crawl
             self.versions.touch(STEAM, listing=True)
+            self._begin_epoch(now, visible=visible)
 
     def as_of(self, at: int) -> Index:
         """Return what the index serves when the clock shows a time."""

@@ -13,7 +13,10 @@ BUYERS = tuple(INDEX[key] for key in _BUYERS.split(","))  # positions of the pro
 
 
 class BookSide(NamedTuple):
-    """One side in the API: path, name in error messages, names of fields, providers, and rows with links."""
+    """One side in the API: path, name in error messages, names of fields, providers, and rows with links.
+
+    `quote_for` returns the side's quote at a place with this ask.
+    """
 
     path: str
     name: str
@@ -22,6 +25,7 @@ class BookSide(NamedTuple):
     quantity: str
     providers: tuple[int, ...]
     of: Callable[[Index], Index]
+    quote_for: Callable[[int, Quote | None], Quote | None]
     links: bool
 
     @property
@@ -66,6 +70,7 @@ ASKS = BookSide(
     quantity="quantity",
     providers=tuple(range(len(PROVIDERS))),
     of=lambda index: index,
+    quote_for=lambda _place, ask: ask,
     links=True,
 )
 BIDS = BookSide(
@@ -76,5 +81,6 @@ BIDS = BookSide(
     quantity="num_bids",
     providers=BUYERS,
     of=lambda index: replace(index, quotes=Bids(index.quotes), best=max),
+    quote_for=bid_for,
     links=False,
 )

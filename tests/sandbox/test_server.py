@@ -47,6 +47,7 @@ OPTIONS = st.builds(
     market=st.none() | st.just(Path("prices.parquet")),
     history=st.sampled_from(HISTORIES),
     history_every=st.floats(min_value=300, max_value=86_400),
+    feed_ping=st.floats(min_value=0, max_value=60),
     frozen=st.none() | st.datetimes(min_value=datetime(2020, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     render_ahead=st.booleans(),
     port=st.integers(0, 65_535),
