@@ -1,6 +1,7 @@
 """The live feeds: the vendor's client follows the market with them; their rules and limits."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import cs2cap
 import httpx
@@ -81,8 +82,7 @@ def test_events_lead_from_one_listing_to_the_next(
 def test_filters_are_a_union_of_items_at_some_providers(quant: Sandbox, feed: cs2cap.FeedStream) -> None:
     catalog = quant.market.board.catalog
     phases = catalog.phases(next(item for item in catalog.items if item.aggregate))
-    request = {"item_ids": [3, phases[0].item_id], "market_hash_names": [phases[0].name]}
-    stream = feed.stream_prices(providers=["steam", "buff163"], **request)
+    stream = feed.stream_prices(["steam", "buff163"], [3, phases[0].item_id], [phases[0].name])
     assert next(stream).data == {
         "providers": ["buff163", "steam"],
         "item_ids_filter_count": 2,
@@ -98,7 +98,7 @@ def test_filters_are_a_union_of_items_at_some_providers(quant: Sandbox, feed: cs
     assert len(removed) > 4
 
 
-def connect(sandbox: Sandbox, path: str = "/v1/feed/prices", **params: object) -> httpx.Response:
+def connect(sandbox: Sandbox, path: str = "/v1/feed/prices", **params: Any) -> httpx.Response:
     return patient.get(sandbox.url + path, headers=BEARER, params=params)
 
 
