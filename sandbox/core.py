@@ -65,7 +65,14 @@ class Sandbox:
         self.feeds = FeedRoutes(self.market, self.clock, ping_every=options.feed_ping)
         self.api = Cs2cap(self.market, self.clock, keys=self.keys, series=self.series, feeds=self.feeds)
         merchant = Merchant(options.merchant, enforced=options.limits)
-        self.skinshark = Skinshark(self.market, self.clock, merchant, options.phases)
+        self.skinshark = Skinshark(
+            self.market,
+            self.clock,
+            merchant,
+            shape=options.phases,
+            sub_user=options.sub_user,
+            seed=options.seed,
+        )
 
     def sync(self) -> int:
         """Refresh the index if the clock says that a refresh is due; return the time (microseconds)."""

@@ -11,6 +11,7 @@ from sandbox.clock import parse_iso
 from sandbox.cs2cap.feed.route import PING_SECONDS
 from sandbox.cs2cap.keys import TIERS
 from sandbox.cs2cap.rate_windows import WINDOWS
+from sandbox.skinshark.api import SUB_USERS
 from sandbox.skinshark.listing import SHAPES
 from sandbox.skinshark.merchant import TOKENS
 
@@ -27,6 +28,7 @@ class Options:
     tier: str = "pro"
     merchant: str = "standard"
     phases: str = "old"
+    sub_user: str = "optional"
     limits: bool = True
     windows: str = "fixed"
     refresh: float = 300.0
@@ -69,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tier", choices=TIERS, default="pro", help="the plan of the sandbox's own key")
     add("--merchant", choices=TOKENS, default="standard", help="the tier of SkinShark's merchant")
     add("--phases", choices=SHAPES, default="old", help="the shape of SkinShark's responses")
+    add("--sub-user", choices=SUB_USERS, default="optional", help="whether SkinShark needs On-Behalf-Of")
     add("--no-limits", dest="limits", action="store_false", help="enforce no limits per minute and month")
     add("--windows", choices=WINDOWS, default="fixed", help="the windows of the limit per minute")
     add("--sliding", dest="windows", action="store_const", const="sliding", help="--windows sliding")

@@ -27,7 +27,7 @@ class SkinsharkApp(ApiApp[Fault]):
 
 
 async def control_skinshark(sandbox: Sandbox, request: Request) -> Response:
-    """Add a fault, remove all faults (DELETE), or change the shape or the merchant.
+    """Add a fault, remove all faults (DELETE), or change the shape, the rule of On-Behalf-Of or the merchant.
 
     Responds with 400 to a wrong body.
     """
@@ -40,6 +40,7 @@ async def control_skinshark(sandbox: Sandbox, request: Request) -> Response:
             sandbox.skinshark.fault(body.pop("fault"), **body)
         else:
             sandbox.skinshark.use_shape(body.pop("phases", sandbox.skinshark.shape))
+            sandbox.skinshark.use_sub_user(body.pop("sub_user", sandbox.skinshark.sub_user))
             _change_merchant(sandbox.skinshark.merchant, body)
         return JSONResponse({"requests": len(sandbox.skinshark.requests)})
     except (ValueError, KeyError, TypeError) as error:

@@ -91,4 +91,5 @@ _EDITS: Mapping[str, Callable[[ListingPage, Fault], None]] = {
     "wrong_page": _increment("page"),
 }
 # "paged" returns the default page where all rows were requested; "too_large" responds like a proxy.
-KINDS: Final = ("latency", "error", "paged", *_REPLACEMENTS, *_EDITS)
+# "sold" sells, and "offered" lists, `count` of the cheapest offers of an item before its page is read.
+KINDS: Final = ("latency", "error", "paged", "sold", "offered", *_REPLACEMENTS, *_EDITS)

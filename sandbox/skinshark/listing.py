@@ -35,8 +35,8 @@ _NO_ASKS = LowestAsks(None, {})
 def build_rows(market: Market, now: int, query: ListingQuery) -> list[dict[str, Json]]:
     """Return one row per name of the catalog, as the index serves it at `now` (microseconds)."""
     index = market.index(now)
-    c5 = _lowest_asks(market, index, C5) if query.market != 4 else {}
-    eco = _lowest_asks(market, index, ECOSTEAM) if query.market != 3 else {}
+    c5 = lowest_asks(market, index, C5) if query.market != 4 else {}
+    eco = lowest_asks(market, index, ECOSTEAM) if query.market != 3 else {}
     return [
         _build_row(item, c5.get(item.name, _NO_ASKS), eco.get(item.name, _NO_ASKS), query)
         for item in market.board.catalog.items
@@ -44,7 +44,8 @@ def build_rows(market: Market, now: int, query: ListingQuery) -> list[dict[str, 
     ]
 
 
-def _lowest_asks(market: Market, index: Index, provider: int) -> dict[str, LowestAsks]:
+def lowest_asks(market: Market, index: Index, provider: int) -> dict[str, LowestAsks]:
+    """Return the lowest asks of a marketplace, by name."""
     asks: dict[str, LowestAsks] = {}
     if provider in index.dark:
         return asks

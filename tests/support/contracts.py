@@ -56,7 +56,16 @@ APIS: Final = {
     "skinshark": Api(
         "skinshark-openapi.yaml",
         {"api-key": FIRST_KEY},
-        frozenset({"/merchant", "/merchant/fees", "/user", "/market/prices"}),
+        frozenset(
+            {
+                "/merchant",
+                "/merchant/fees",
+                "/user",
+                "/market/prices",
+                "/market/items/{itemId}/listings",
+                "/market/sell/prices",
+            }
+        ),
     ),
 }
 

@@ -19,6 +19,9 @@ Merchant = Annotated[
     Literal["standard", "premium", "enterprise"], typer.Option(help="The tier at SkinShark.")
 ]
 Phases = Annotated[Literal["old", "new"], typer.Option(help="The shape of SkinShark's responses.")]
+SubUser = Annotated[
+    Literal["optional", "required"], typer.Option(help="Whether SkinShark's routes need On-Behalf-Of.")
+]
 Items = Annotated[int, typer.Option(min=1, max=35_000, metavar="ITEMS", help="Catalog entries.")]
 Quotes = Annotated[int | None, typer.Option(help="The exact number of quotes in the catalog.")]
 Seed = Annotated[int, typer.Option(help="The seed of the market's random numbers.")]
@@ -43,6 +46,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
     tier: Tier = "pro",
     merchant: Merchant = "standard",
     phases: Phases = "old",
+    sub_user: SubUser = "optional",
     items: Items = 1000,
     quotes: Quotes = None,
     seed: Seed = 1,
@@ -69,6 +73,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
                 tier=tier,
                 merchant=merchant,
                 phases=phases,
+                sub_user=sub_user,
                 items=items,
                 quotes=quotes,
                 seed=seed,

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from sandbox.core import Sandbox
 from sandbox.skinshark.errors import ERRORS
+from sandbox.skinshark.listing import FIRST_ID
 from sandbox.skinshark.merchant import SUB_USER
 from tests.support import patient
 from tests.support.contracts import APIS, FOLDER, explain
@@ -18,7 +19,9 @@ from tests.support.sandboxes import MakeSandbox
 
 FILE = FOLDER / APIS["skinshark"].file
 Contract = dict[str, Any]
-PATHS = ("/market/prices", "/merchant", "/merchant/fees", "/user")
+LISTINGS = "/market/items/{itemId}/listings"
+PATHS = ("/market/prices", "/merchant", "/merchant/fees", "/user", "/market/sell/prices", LISTINGS)
+ITEM = FIRST_ID + 1
 pytestmark = pytest.mark.skipif(not FILE.exists(), reason="the contract file is missing")
 
 
@@ -31,7 +34,7 @@ def contract() -> Contract:
 def get(sandbox: Sandbox, path: str, **headers: str) -> httpx.Response:
     query = {"limit": "-1"} if path == "/market/prices" else {}
     every = {**APIS["skinshark"].headers, **headers}
-    return patient.get(sandbox.url + path, params=query, headers=every)
+    return patient.get(sandbox.url + path.format(itemId=ITEM), params=query, headers=every)
 
 
 def mismatches(body: Any, schema: Contract, contract: Contract) -> list[str]:
@@ -77,7 +80,7 @@ def test_response_of_the_new_shape_differs_where_the_contract_is_contradicted(
     assert [
         each for each in found if not explain("skinshark", f"GET {path} JsonSchemaError 200 {each}")
     ] == []
-    assert bool(found) == (path != "/user")
+    assert bool(found) == (path in {"/market/prices", "/merchant", "/merchant/fees"})
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -85,7 +88,7 @@ def test_response_of_the_new_shape_differs_where_the_contract_is_contradicted(
 def test_every_error_has_the_envelope_and_a_known_status(
     sandbox: Sandbox, contract: Contract, path: str, key: str
 ) -> None:
-    sandbox.skinshark.fault(key, path=path)
+    sandbox.skinshark.fault(key, path=path.format(itemId=ITEM))
     response = get(sandbox, path)
     status = str(response.status_code)
     assert status in contract["paths"][path]["get"]["responses"] or explain(
