@@ -11,6 +11,7 @@ import polars as pl
 from sandbox.clock import SECOND, Clock, micros
 from sandbox.cs2cap.api import Cs2cap
 from sandbox.cs2cap.faults import Fault, build_fault
+from sandbox.cs2cap.feed import ground_truth as feed_ground_truth
 from sandbox.cs2cap.feed.route import FeedRoutes
 from sandbox.cs2cap.keys import ApiKey, KeyRegistry
 from sandbox.cs2cap.series import ground_truth
@@ -220,6 +221,35 @@ class Sandbox:
             known_at = now if at is None else min(now, micros(at))
             rate = self.market.rates[currency]
             return ground_truth.expected_sales(self.series, items, known_at, rate=rate)
+
+    def changes(
+        self, start: datetime | None = None, end: datetime | None = None, *, bids: bool = False
+    ) -> pl.DataFrame:
+        """Return all changes of the index from `start` (default: the first one) to `end` (default: now).
+
+        Columns as in `sandbox.cs2cap.feed.ground_truth.CHANGES`, oldest first; both times are included.
+        """
+        with self.lock:
+            now = self.sync()
+            first = self.market.epochs[0].at if start is None else micros(start)
+            last = now if end is None else micros(end)
+            return feed_ground_truth.changes(self.market, BIDS if bids else ASKS, start=first, end=last)
+
+    def told(self) -> pl.DataFrame:
+        """Return what the connections to the feeds were told.
+
+        Columns as in `sandbox.cs2cap.feed.ground_truth.TOLD`.
+        """
+        with self.lock:
+            return feed_ground_truth.told_items(self.market.board, self.feeds.connections)
+
+    def break_feeds(self, how: str = "drop") -> int:
+        """End all open connections to the feeds: "drop" breaks them, "close" ends the body. Return how many.
+
+        Raises ValueError for another `how`.
+        """
+        with self.lock:
+            return self.feeds.end_all(how)
 
     def render(self, *, bids: bool = False) -> Snapshot:
         """Render the full stream of all providers, so that the next request of it is served at once."""

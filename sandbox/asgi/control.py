@@ -88,6 +88,25 @@ def _sales(sandbox: Sandbox, request: Request) -> Response:
     return Response(frame.write_ndjson().encode(), media_type=NDJSON)
 
 
+def _changes(sandbox: Sandbox, request: Request) -> Response:
+    query = request.query_params
+    frame = sandbox.changes(
+        parse_iso(query["start"]) if "start" in query else None,
+        parse_iso(query["end"]) if "end" in query else None,
+        bids="bids" in query,
+    )
+    return Response(frame.write_ndjson().encode(), media_type=NDJSON)
+
+
+def _feeds(sandbox: Sandbox, _request: Request) -> Response:
+    with sandbox.lock:
+        return JSONResponse([connection.as_dict() for connection in sandbox.feeds.connections])
+
+
+def _told(sandbox: Sandbox, _request: Request) -> Response:
+    return Response(sandbox.told().write_ndjson().encode(), media_type=NDJSON)
+
+
 def _requests(sandbox: Sandbox, request: Request) -> Response:
     since = int(request.query_params.get("since", "0"))
     return JSONResponse([entry.as_dict() for entry in sandbox.requests.since(since)])
@@ -177,6 +196,10 @@ def _limits(sandbox: Sandbox, body: Body) -> Json:
     return {"enforced": keys.enforced, "windows": keys.windows}
 
 
+def _break_feeds(sandbox: Sandbox, body: Body) -> Json:
+    return {"broken": sandbox.break_feeds(str(body.get("how", "drop")))}
+
+
 def _render(sandbox: Sandbox, body: Body) -> Json:
     snapshot = sandbox.render(bids=bool(body.get("bids", False)))
     return {"rows": snapshot.rows, "bytes": len(snapshot.body)}
@@ -195,12 +218,16 @@ _COMMANDS: dict[str, Command] = {
     "keys": _keys,
     "faults": _faults,
     "limits": _limits,
+    "feeds/break": _break_feeds,
     "render": _render,
 }
 _READS = {
     "ledger": _ledger,
     "history": _history,
     "sales": _sales,
+    "changes": _changes,
+    "feeds": _feeds,
+    "feeds/told": _told,
     "requests": _requests,
     "state": _state,
 }

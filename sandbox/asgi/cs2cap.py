@@ -9,6 +9,8 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap import faults as cs2cap_faults
 from sandbox.cs2cap.fault_effects import apply_faults
 from sandbox.cs2cap.faults import Fault
+from sandbox.cs2cap.feed.connection import FeedConnection
+from sandbox.cs2cap.feed.faults import FeedFaults
 from sandbox.http_types import ApiRequest, ApiResponse
 
 
@@ -28,6 +30,8 @@ class Cs2capApp(ApiApp[Fault]):
         response = cs2cap_faults.replacement_response(faults)
         if response is None:
             response = self._sandbox.api.respond(cs2cap_faults.strip_offset(request, faults))
+        if isinstance(response.feed, FeedConnection):
+            response.feed.faults = FeedFaults(faults)
         return apply_faults(response, faults, request)
 
     def _date(self, faults: Sequence[Fault]) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sandbox.cs2cap.feed.route import FEEDS
+from sandbox.cs2cap.feed.faults import FEED_KINDS
+from sandbox.cs2cap.feed.route import FEEDS, RETRY_SECONDS, connections_exceeded
 from sandbox.cs2cap.series.cursors import expired_cursor_error
 from sandbox.faults import ScheduledFault
 from sandbox.http_types import ApiError, ApiRequest, ApiResponse
@@ -39,6 +40,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "cursor_expired": frozenset(),
     "cursor_repeats": frozenset(),
     "cursor_goes_round": frozenset(),
+    **FEED_KINDS,
 }
 CURSOR_KINDS = ("cursor_expired", "cursor_repeats", "cursor_goes_round")  # of requests with a cursor
 _FIELDS = ("path", "method", "after", "times", "match")
@@ -59,6 +61,7 @@ class Fault(ScheduledFault):
             and self.method in {"", request.method}
             and all(item in request.query for item in self.match.items())
             and (self.kind not in CURSOR_KINDS or request.one("cursor") is not None)
+            and (self.kind not in FEED_KINDS or request.path in FEEDS)
         )
 
 
@@ -73,7 +76,7 @@ def build_fault(kind: str, **fields: object) -> Fault:
     if unknown := set(fields) - KINDS[kind]:
         known = ", ".join(sorted(KINDS[kind])) or "no parameters"
         raise ValueError(f"{kind} takes {known}, not {', '.join(unknown)}")
-    if kind in CURSOR_KINDS:
+    if kind in CURSOR_KINDS or kind in FEED_KINDS:
         general = {"path": "", **general}
     return Fault(kind, params=fields, **general)  # type: ignore[arg-type]
 
@@ -116,6 +119,9 @@ _REPLACEMENTS: Mapping[str, Callable[[Fault], ApiResponse]] = {
         b"<!doctype html><title>Just a moment...</title>",
         media="text/html; charset=utf-8",
     ),
+    "feed_connections": lambda fault: connections_exceeded(
+        int(fault.number("retry_after", RETRY_SECONDS))
+    ).to_response(),
     "cursor_expired": lambda _: expired_cursor_error().to_response(),
     "redirect": lambda fault: ApiResponse(
         302, headers={"Location": fault.text("location", "http://127.0.0.1:9/v1/prices")}

@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
-from sandbox.clock import SECOND, micros
+from sandbox.clock import SECOND, iso, micros
 from sandbox.cs2cap.feed.events import PING, FeedEvent, FeedScope, events_of, render_event
+from sandbox.cs2cap.feed.faults import FeedFaults, flood_event
 from sandbox.cs2cap.keys import ApiKey
-from sandbox.http_types import ApiError
+from sandbox.http_types import ApiError, Json
 from sandbox.market.market import Market
 
 
@@ -22,7 +24,7 @@ class ToldEvent:
 
 @dataclass(slots=True)
 class FeedConnection:
-    """A connection of a key, opened at a time (microseconds) after so many states of the index.
+    """A connection of a key, opened at a time (microseconds).
 
     `told` are its events in the order in which they were sent. Nothing is told of what was before it opened.
     """
@@ -36,34 +38,68 @@ class FeedConnection:
     closed: int | None = None
     end: str | None = None
     told: list[ToldEvent] = field(default_factory=list)
-    _state: int = field(init=False)
+    faults: FeedFaults = field(default_factory=FeedFaults)
+    _state: int = field(init=False)  # states of the index that are read
     _sent: tuple[int, float] = field(init=False)  # when something was sent last: sandbox's time, real time
 
     def __post_init__(self) -> None:
         self._state = len(self.market.epochs)
         self._sent = self.opened, time.monotonic()
 
+    def as_dict(self) -> dict[str, Json]:
+        """Return the fields of the JSON."""
+        return {
+            "number": self.number,
+            "path": f"/v1/feed/{self.scope.side.name}",
+            "key": self.key.label or self.key.text[-4:],
+            "opened": iso(self.opened),
+            "closed": None if self.closed is None else iso(self.closed),
+            "events": len(self.told),
+            "items": sum(len(told.event.items) for told in self.told),
+        }
+
     def poll(self, now: datetime) -> list[bytes]:
         """Return the events since the last call, or a ping after a long silence; end with an invalid key."""
         at = micros(now)
-        chunks = [self._tell(event, at) for event in self._new_events()]
-        if not chunks and self._is_idle(at):
+        chunks = list(self._tell_events(at))
+        stalled = self.faults.acting("feed_stall", len(self.told)) is not None
+        if not chunks and not stalled and self._is_idle(at):
             chunks.append(PING)
         if chunks:
             self._sent = at, time.monotonic()
-        if not _is_usable(self.key, now):
+        if self.end is None and not stalled and not _is_usable(self.key, now):
             self.end = "close"
-        return chunks
+        return [part for chunk in chunks for part in self.faults.split(chunk)]
 
-    def _new_events(self) -> Iterator[FeedEvent]:
+    def _tell_events(self, at: int) -> Iterator[bytes]:
+        """Yield what is told now; what comes after the end of the connection, or in a stall, is lost."""
+        for event in self._new_events(at):
+            if self._is_over():
+                return
+            text = render_event(self.market.board, self.scope.side, event)
+            if self.faults.acting("feed_break", len(self.told)):  # of those that break in an event
+                self.end = "drop"
+                yield text[: len(text) // 2]
+                return
+            self.told.append(ToldEvent(at, event))
+            yield text
+        self._is_over()
+
+    def _is_over(self) -> bool:
+        """Return whether nothing more is told; faults end the connection here, between two events."""
+        told = len(self.told)
+        fault = self.faults.acting("feed_break", told)
+        if self.end is None and fault is not None and fault.text("how") != "middle":
+            self.end = fault.text("how", "drop")
+        if self.end is None and self.faults.acting("feed_revoke", told):
+            self.key.state, self.end = "revoked", "close"
+        return self.end is not None or self.faults.acting("feed_stall", told) is not None
+
+    def _new_events(self, at: int) -> Iterator[FeedEvent]:
         states = self.market.epochs[self._state :]
         self._state += len(states)
-        for state in states:
-            yield from events_of(self.market.board, state, self.scope)
-
-    def _tell(self, event: FeedEvent, at: int) -> bytes:
-        self.told.append(ToldEvent(at, event))
-        return render_event(self.market.board, self.scope.side, event)
+        events = (event for state in states for event in events_of(self.market.board, state, self.scope))
+        return self.faults.arrange(events, partial(flood_event, self.market, self.scope, now=at))
 
     def _is_idle(self, at: int) -> bool:
         # A frozen clock never gets there, but its clients wait in real time.

@@ -16,6 +16,7 @@ from sandbox.market.sides import ASKS, BIDS, BookSide
 FEEDS = {"/v1/feed/prices": ASKS, "/v1/feed/bids": BIDS}
 MAX_FILTERS = 100  # item ids and names of a connection together
 PING_SECONDS = 20.0
+ENDS = ("drop", "close")  # a connection breaks, or its body ends
 RETRY_SECONDS = 5  # in the Retry-After where all connections of a key are open
 
 
@@ -56,13 +57,26 @@ class FeedRoutes:
             on_sent=partial(self._close, connection),
         )
 
+    @property
+    def open_connections(self) -> list[FeedConnection]:
+        """The connections that are open now."""
+        return [each for each in self.connections if each.closed is None]
+
+    def end_all(self, how: str) -> int:
+        """End all open connections in a way of `ENDS`; return how many. Raises ValueError."""
+        if how not in ENDS:
+            raise ValueError(f"a feed ends with {' or '.join(ENDS)}, not {how}")
+        ending = self.open_connections
+        for connection in ending:
+            connection.end = how
+        return len(ending)
+
     def _close(self, connection: FeedConnection) -> None:
         connection.closed = self._clock.us()
 
     def _check_connections(self, key: ApiKey) -> None:
         """Raise ApiError where a key has all its connections; they count over both feeds."""
-        is_open = [each for each in self.connections if each.key is key and each.closed is None]
-        if len(is_open) >= key.tier.feeds:
+        if sum(each.key is key for each in self.open_connections) >= key.tier.feeds:
             raise connections_exceeded(RETRY_SECONDS)
 
     def _items(self, ids: set[int], names: set[str]) -> frozenset[int] | None:

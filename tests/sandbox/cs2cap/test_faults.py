@@ -21,7 +21,7 @@ from tests.support.sandboxes import HttpGet, MakeSandbox
 from tests.support.waiting import wait_until
 
 # Tests of faults stand there, too.
-OTHERS = ("test_cursors.py", "test_stream_faults.py")
+OTHERS = ("test_cursors.py", "test_stream_faults.py", "test_feed_faults.py")
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 
