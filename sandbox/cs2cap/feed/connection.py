@@ -99,7 +99,7 @@ class FeedConnection:
         states = self.market.epochs[self._state :]
         self._state += len(states)
         events = (event for state in states for event in events_of(self.market.board, state, self.scope))
-        return self.faults.arrange(events, partial(flood_event, self.market, self.scope, now=at))
+        return self.faults.arrange(events, at, partial(flood_event, self.market, self.scope, now=at))
 
     def _is_idle(self, at: int) -> bool:
         # A frozen clock never gets there, but its clients wait in real time.

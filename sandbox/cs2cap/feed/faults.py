@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle, islice
+from typing import NamedTuple
 
+from sandbox.clock import SECOND
 from sandbox.cs2cap.feed.events import FeedEvent, FeedItem, FeedScope
 from sandbox.faults import ScheduledFault
 from sandbox.market.market import Market
@@ -17,10 +19,17 @@ FEED_KINDS = {
     "feed_revoke": frozenset({"after_events"}),
     "feed_flood": frozenset({"after_events", "every", "provider", "items"}),
     "feed_repeat": frozenset({"after_events", "every"}),
-    "feed_late": frozenset({"after_events", "every"}),
+    "feed_late": frozenset({"after_events", "every", "seconds"}),
     "feed_split": frozenset({"bytes"}),
     "feed_silence": frozenset({"provider"}),
 }
+
+
+class _HeldEvent(NamedTuple):
+    """An event that is held back, at the latest until a time (microseconds)."""
+
+    event: FeedEvent
+    until: int
 
 
 class FeedFaults:
@@ -29,7 +38,7 @@ class FeedFaults:
     def __init__(self, faults: Sequence[ScheduledFault] = ()) -> None:
         self._faults = faults
         self._arrived = 0
-        self._held: dict[int, FeedEvent] = {}  # by provider (position)
+        self._held: dict[int, _HeldEvent] = {}  # by provider (position)
 
     def of_kind(self, kind: str) -> list[ScheduledFault]:
         """Return the faults of one kind."""
@@ -39,32 +48,38 @@ class FeedFaults:
         """Return a fault that acts once so many events are told, if that is so."""
         return next((fault for fault in self.of_kind(kind) if told >= _after(fault)), None)
 
-    def arrange(self, events: Iterable[FeedEvent], flood: Callable[..., FeedEvent]) -> Iterator[FeedEvent]:
+    def arrange(
+        self, events: Iterable[FeedEvent], now: int, flood: Callable[..., FeedEvent]
+    ) -> Iterator[FeedEvent]:
         """Yield what is told for events: each once, twice, late or never, and floods after all of them.
 
-        `flood` returns the event of a flood, from `provider` and `items`.
+        `flood` returns the event of a flood, from `provider` and `items`; `now` in microseconds.
         """
         floods: list[tuple[ScheduledFault, int]] = []
         for event in events:
             if any(KEYS[event.provider] == fault.text("provider") for fault in self.of_kind("feed_silence")):
                 continue
             self._arrived += 1
-            yield from self._reorder(event)
+            yield from self._reorder(event, now)
             floods += [(each, event.provider) for each in self.of_kind("feed_flood") if self._acts(each)]
+        for provider in [each for each, held in self._held.items() if held.until <= now]:
+            yield self._held.pop(provider).event
         # A flood tells what is listed now, so that it comes after all that led to that.
         for fault, provider in floods:
             chosen = INDEX.get(fault.text("provider"), provider)
             yield flood(provider=chosen, items=int(fault.number("items", 0)))
 
-    def _reorder(self, event: FeedEvent) -> list[FeedEvent]:
+    def _reorder(self, event: FeedEvent, now: int) -> list[FeedEvent]:
         """Return an event once or twice, and one that was held back; nothing if it is held back itself."""
         events = [event, event] if any(map(self._acts, self.of_kind("feed_repeat"))) else [event]
         held = self._held.pop(event.provider, None)
         if held is not None:
             # At one and the same time no event is late, and their order counts.
-            return [*events, held] if event.seen_at > held.seen_at else [held, *events]
-        if any(map(self._acts, self.of_kind("feed_late"))):
-            self._held[event.provider] = event
+            late = held.event
+            return [*events, late] if event.seen_at > late.seen_at else [late, *events]
+        for fault in filter(self._acts, self.of_kind("feed_late")):
+            until = now + round(fault.number("seconds", 60) * SECOND)
+            self._held[event.provider] = _HeldEvent(event, until)
             return []
         return events
 

@@ -59,6 +59,7 @@ def seconds(events: list[dict[str, Any]], sandbox: Sandbox) -> list[float]:
         ("feed_repeat", {"every": 2}, [0, 0, 1, 2, 2, 3, 4, 4], END),
         ("feed_late", {"after_events": 1}, [0, 2, 1, 3, 4], END),
         ("feed_late", {"every": 3}, [1, 0, 2, 4, 3], END),
+        ("feed_late", {"after_events": 4, "seconds": 0}, [0, 1, 2, 3, 4], END),
         ("feed_split", {}, [0, 1, 2, 3, 4], END),
         ("feed_silence", {"provider": "steam"}, [], END),
         ("feed_silence", {"provider": "youpin"}, [0, 1, 2, 3, 4], END),

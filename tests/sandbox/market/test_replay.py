@@ -106,3 +106,13 @@ def test_real_prices_are_replayed_to_the_cent() -> None:
         sandbox.clock.set(at)
         assert_frame_equal(shown_prices(sandbox), as_of(changes, at))
     assert sandbox.ledger(crawls[-1]).height == 36_346
+
+
+def test_feeds_tell_what_changed_with_the_clock(tmp_path: Path) -> None:
+    as_changes([("A", 0, 5), ("B", 1, 3), ("A", 2, 7)]).write_parquet(tmp_path / "changes.parquet")
+    sandbox = replay_sandbox(tmp_path / "changes.parquet")
+    for _ in range(3):
+        sandbox.advance(3600)
+    told = sandbox.changes().select("seen_at", "market_hash_name", "change", "price").rows()
+    one, two = (START + timedelta(hours=hours) for hours in (1, 2))
+    assert told == [(one, "A", "added", 5), (one, "B", "added", 3), (two, "A", "updated", 7)]
