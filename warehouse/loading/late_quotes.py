@@ -12,6 +12,7 @@ from warehouse.loading.timeline import Event, Rank, State, Timeline
 
 # A row of the history has the time of its page, or is later by microseconds: no two rows have one time.
 SHIFT: Final = 1_000
+Place = tuple[int, int, int, str]  # among the events of a quote
 SELECT_KEYS: Final = "SELECT quote_key, book_key, currency <> 'USD' FROM late_key"
 SELECT_STARTS: Final = """
 SELECT run_key, epoch_us(started_at) FROM store.run
@@ -131,7 +132,7 @@ class LateQuote:
         )
         return timeline
 
-    def _order(self, event: Event) -> tuple[int, int, int, str]:
+    def _order(self, event: Event) -> Place:
         """Order events of one time by their rank, then by the start of their runs."""
         return event.at, event.rank, self.started_at[event.run_key], event.run_id
 
@@ -157,9 +158,12 @@ class LateQuote:
         return answer if is_known else base
 
     def _rows(self) -> Iterator[Event]:
+        stored = [(self._order(self._find_event(change)), change.state) for change in self.stored]
         for sighting in self.sightings:
             state = (
-                self._find_row(sighting) or self._find_answer(sighting) or self._find_valid_state(sighting.at)
+                self._find_row(sighting)
+                or self._find_answer(sighting)
+                or self._find_valid_state(sighting, stored)
             )
             if state is not None:
                 yield Event(sighting.at, Rank.ROW, sighting.run_id, sighting.run_key, state)
@@ -181,15 +185,31 @@ class LateQuote:
             return answer.state
         return None
 
-    def _find_valid_state(self, at: int) -> State | None:
-        """Return the state that the store has at a time: the row of a sighting then was no other one."""
-        if self.answer and self.answer.state and self._answered_at(self.answer) < at:
-            return self.answer.state
+    def _find_valid_state(
+        self, sighting: Sighting, stored: Sequence[tuple[Place, State | None]]
+    ) -> State | None:
+        """Return the state that the store has when a row was observed: the row was no other one.
+
+        `stored` has the stored changes with their places among the events.
+        """
+        place = self._order(Event(sighting.at, Rank.ROW, sighting.run_id, sighting.run_key))
+        if (answer := self.answer) and answer.state:
+            answered = self._answered_at(answer), Rank.ROW, self.started_at[answer.run_key]
+            if answered < place[:3]:
+                return answer.state
         state = self.base.state if self.base else None
-        for change in self.stored:
-            if change.valid_from <= at:
-                state = change.state
+        for change_place, change_state in stored:
+            if change_place <= place:
+                state = change_state
         return state
+
+    def _find_event(self, change: StoredChange) -> Event:
+        """Return what a stored change was observed by; the change itself may be later by microseconds."""
+        rank = Rank.CHECK if change.state is None else Rank.ROW
+        times = [row.at for row in self.sightings if row.run_key == change.run_key]
+        times += [event.at for event in self.other_events if event.run_key == change.run_key]
+        near = (at for at in times if 0 <= change.valid_from - at <= SHIFT)
+        return Event(max(near, default=change.valid_from), rank, change.run_id, change.run_key)
 
     def _answered_at(self, answer: Answer) -> int:
         """Return the time of the row that gave the answer."""

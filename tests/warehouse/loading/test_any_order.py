@@ -1,5 +1,6 @@
 """What random worlds have shown to depend on the order of loading, one case each."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from tests.support.warehouse import (
     load_into_memory,
     minute,
     observe,
+    open_empty_database,
     query_rows,
     run_header,
 )
 from tests.support.worlds.landings import CatalogItem, Landing, write_landing
+from warehouse.landing.reader import read_run
+from warehouse.loading.quotes import load_run
 from warehouse.paths import WarehousePaths
 
 KNIFE = "★ Karambit | Doppler (Factory New)"
@@ -84,6 +88,22 @@ def test_first_of_two_rows_of_one_time_is_the_change(tmp_path: Path, order: str)
         "c": 0,
         "d": 0,
     }
+
+
+@pytest.mark.parametrize("order", ["abcd", "abdc", "adbc", "dcba"])
+@pytest.mark.parametrize("last", [100, 120])
+def test_rows_of_one_time_follow_the_starts_of_their_runs(tmp_path: Path, order: str, last: int) -> None:
+    """A clock of whole seconds gives one time to the rows of several runs; their landings are gone."""
+    rows = {"a": (0, 100), "b": (1, 120), "c": (2, 120), "d": (3, last)}
+    db = open_empty_database()
+    for run_id in order:
+        start, cents = rows[run_id]
+        paths = create_warehouse(tmp_path / run_id)
+        shard = observe(minute(10), Quote(cents=cents))
+        load_run(db, read_run(land(paths, run_id, shard, started_at=minute(start))), minute(600))
+        shutil.rmtree(paths.landing)
+    changes = db.execute("SELECT run_id, lowest_ask FROM quote_history ORDER BY valid_from").fetchall()
+    assert changes == [("a", 100), ("b", 120), ("d", last)][: 3 if last == 100 else 2]
 
 
 def test_catalog_of_a_later_run_names_an_item_that_this_run_has_a_row_of(tmp_path: Path) -> None:
