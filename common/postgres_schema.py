@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from common.state_schema import SCHEMA
+from common.state_schema import FEED_SLOT, SCHEMA
 
 NAME: Final = "floorline"
 # By the number of the version that each one leads to, less one; a database has all of them, or fewer.
@@ -36,4 +36,5 @@ CREATE FUNCTION julianday(at TEXT) RETURNS DOUBLE PRECISION STABLE STRICT
 -- Who holds a lease, to name the holder; the lease itself is a lock of the holder's connection.
 CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL);
 """
-MIGRATIONS: Final = (_FIRST,)
+# A new database has the table already.
+MIGRATIONS: Final = (_FIRST, _translate(FEED_SLOT))

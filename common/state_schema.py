@@ -2,8 +2,8 @@
 
 A flipped bit in a row would be read as truth. Triggers keep, in `row_copy`, each row of the other tables as a
 text of SQL literals. A row that differs from its copy was damaged: it cannot be updated, and is not brought
-back into a new file. The rows of `slot` and `stream_start` have no copy: they are short-lived, and the source
-reports what they count.
+back into a new file. The rows of `slot`, `stream_start` and `feed_slot` have no copy: they are short-lived,
+and the source reports what they count.
 """
 
 # ruff: noqa: S608 - the names in the SQL are those of this module
@@ -14,8 +14,14 @@ from functools import cache
 from typing import Final, NamedTuple
 
 # Floorline before version 1 created the same tables and left `user_version` at 0.
-SCHEMA_VERSION: Final = 4
-SCHEMA: Final = """
+SCHEMA_VERSION: Final = 5
+# Who has one of the connections to feeds that a key may have, until when: Unix seconds.
+FEED_SLOT: Final = """
+CREATE TABLE IF NOT EXISTS feed_slot (
+    key_print TEXT NOT NULL, holder TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (key_print, holder)
+);
+"""
+SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS alert (
     alert_id INTEGER PRIMARY KEY,
     cause TEXT NOT NULL, source TEXT NOT NULL, subject TEXT NOT NULL,
@@ -83,7 +89,7 @@ CREATE TABLE IF NOT EXISTS stream_start (key_print TEXT NOT NULL, route TEXT NOT
 CREATE TABLE IF NOT EXISTS stream_limit (
     key_print TEXT NOT NULL, route TEXT NOT NULL, starts INTEGER NOT NULL, PRIMARY KEY (key_print, route)
 );
-"""
+{FEED_SLOT}"""
 COPIES: Final = """
 CREATE TABLE IF NOT EXISTS row_copy (
     table_name TEXT NOT NULL, key TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (table_name, key)
@@ -94,7 +100,7 @@ VERSION: Final = f"""
 INSERT OR REPLACE INTO row_copy VALUES ('', 'version', '{SCHEMA_VERSION:d}');
 PRAGMA user_version = {SCHEMA_VERSION:d};
 """
-UNCOPIED: Final = frozenset({"slot", "stream_start"})
+UNCOPIED: Final = frozenset({"slot", "stream_start", "feed_slot"})
 
 
 class CopiedTable(NamedTuple):

@@ -26,7 +26,11 @@ from connectors.shards import Shard
 from connectors.tiers import AUTO, TierLimits, limits_for, reported_limits, smallest_tier_for
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from common.clock import Clock
     from connectors.cs2cap.batch import BatchExtraction
+    from connectors.cs2cap.feed import Feed, FeedScope
     from connectors.cs2cap.stream import StreamExtraction
     from connectors.series import Series, SeriesPageSink
 
@@ -181,6 +185,12 @@ class CS2Cap(Connector):
             limit=self._page_limit,
         )
         return await extraction.run()
+
+    def open_feed(self, scope: FeedScope, clock: Clock) -> AbstractAsyncContextManager[Feed]:
+        """Open a feed; see `connectors.cs2cap.feed.open_feed`."""
+        from connectors.cs2cap.feed import open_feed  # for the live part only
+
+        return open_feed(self._client, scope, clock=clock)
 
     def _extractions(
         self, shard: Shard, sink: PageSink

@@ -39,6 +39,8 @@ GATED_ROUTES: Final = frozenset(
         "POST /v1/bids",
         "POST /v1/bids/batch",
         "GET /v1/sales",
+        "GET /v1/feed/prices",
+        "GET /v1/feed/bids",
     }
 )
 # A code takes precedence over the status, which several of them share.
@@ -52,6 +54,8 @@ _BY_CODE: Final[Mapping[str, type[SourceError]]] = {
     "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED": QuotaExhausted,
     "RATE_LIMIT_STREAM_QUOTA_EXCEEDED": StreamsExhausted,
     "STREAM_ALREADY_ACTIVE": Busy,
+    # It speaks of connections: the key's other requests go on.
+    "RATE_LIMIT_FEED_CONNECTIONS_EXCEEDED": Busy,
     "PRICES_INDEX_UNAVAILABLE": Unavailable,
     "BIDS_INDEX_UNAVAILABLE": Unavailable,
     "VALIDATION_ERROR": RequestRejected,

@@ -165,6 +165,22 @@ class Client(ABC):
             finally:
                 await response.aclose()
 
+    @asynccontextmanager
+    async def feed(self, route: str, params: Params) -> AsyncIterator[StreamingResponse]:
+        """Open the feed `GET route`, whose events are read as they arrive, on a connection of its own.
+
+        It is opened once: who reads it knows what to do before the next try. Raises what `get` raises, also
+        inside of the block where another request of the source is rejected for good.
+        """
+        request = ApiRequest("GET", route, params, feed=True)
+        async with self._guard.guard(str(request)):
+            async with self.rate_limiter.acquire() as permit:
+                response = await self._open(request, permit)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+
     async def post(self, route: str) -> ApiResponse[bytes]:
         """Return the response to `POST route` without a body: one request, never retried, not metered.
 
@@ -222,7 +238,10 @@ class Client(ABC):
     ) -> StreamingResponse:
         """Send a request; return the response of a success, raise the error of any other response."""
         self.requests += 1
-        response = await self._transport.stream(request, deadline)
+        if request.feed:
+            response = await self._transport.open_feed(request)
+        else:
+            response = await self._transport.stream(request, deadline)
         try:
             error = await self._find_error(request, permit, response)
         except BaseException:
@@ -244,7 +263,7 @@ class Client(ABC):
         body = ErrorBody(b"") if status < 300 else await read_error_body(response, self.mask)
         dated = with_date(headers, self._clock.now())
         error = self.classify(route, status, body=body, headers=dated)
-        error = error or check_content_type(status, headers, self.source)
+        error = error or check_content_type(status, headers, self.source, feed=request.feed)
         self._has_answered = self._has_answered or error is None or bool(error.code)
         request_id = sanitize(headers.get("x-request-id", self.request_id))
         self.request_id = (error and error.request_id) or request_id

@@ -37,6 +37,7 @@ _VERDICTS: Final = frozenset({401, 402, 403})
 # "Proxy Authentication Required" and "Network Authentication Required" are never the API's.
 _OF_PROXIES: Final = frozenset({407, 511})
 ELSEWHERE: Final = "something answers in the API's place"
+EVENT_STREAM: Final = "text/event-stream"
 _JSON_TYPES: Final = frozenset({"application/json", "application/x-ndjson", "application/ndjson"})
 
 
@@ -69,18 +70,20 @@ def describe_failure(detail: str, status: int, headers: Mapping[str, str], *, fo
     return sanitize(detail or _reason_phrase(status))
 
 
-def check_content_type(status: int, headers: Mapping[str, str], source: str) -> InterceptedPage | None:
-    """Return the error of a success that is not JSON.
+def check_content_type(
+    status: int, headers: Mapping[str, str], source: str, *, feed: bool = False
+) -> InterceptedPage | None:
+    """Return the error of a success that is not JSON, or of a `feed` that is no stream of events.
 
     It comes from something in front of the API: a failing cache, or a login page. The first is temporary and
     the second costs no quota, so both are retried.
     """
-    if is_json(headers):
+    if _media_type(headers) == EVENT_STREAM if feed else is_json(headers):
         return None
     received = sanitize(_media_type(headers), 60) or "no content type"
     if received == "text/html":
         received = "a web page, such as a login page,"
-    detail = f"{received} instead of JSON: {ELSEWHERE}"
+    detail = f"{received} instead of {'events' if feed else 'JSON'}: {ELSEWHERE}"
     return InterceptedPage(detail, source, status=status)
 
 

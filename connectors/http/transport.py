@@ -35,6 +35,8 @@ Headers = Mapping[str, str]
 _T = TypeVar("_T")
 _CONNECT_TIMEOUT: Final = 10.0
 _READ_TIMEOUT: Final = 20.0
+# A feed sends a comment about every 20 seconds: of a feed that misses two, the connection is dead.
+_FEED_TIMEOUT: Final = 60.0
 _HEADERS: Final[Headers] = {
     "Accept": "application/json, application/x-ndjson",
     "Accept-Encoding": ACCEPTED,
@@ -42,6 +44,13 @@ _HEADERS: Final[Headers] = {
     "User-Agent": "floorline",
 }
 _HEADERS_OF_JSON: Final[Headers] = {**_HEADERS, "Content-Type": "application/json"}
+# Compressed, an event would wait in the compressor of a proxy for the events after it.
+_HEADERS_OF_FEED: Final[Headers] = {
+    **_HEADERS,
+    "Accept": "text/event-stream",
+    "Accept-Encoding": "identity",
+    "Cache-Control": "no-store",
+}
 # The header of which each line says something more, also an equal one: the codings of a body.
 _ADDITIVE: Final = frozenset({"content-encoding"})
 # Failures before the first byte of a request is sent.
@@ -53,7 +62,8 @@ class ApiRequest:
     """One request; its text is the route, such as "GET /v1/prices", which names it in errors.
 
     `content` is JSON, or None for a request without a body. `cost` is what the request takes of the limit
-    per minute; a `metered` request counts in the month.
+    per minute; a `metered` request counts in the month. The response to a `feed` is Server-Sent Events, for
+    as long as the connection holds.
     """
 
     method: str
@@ -62,6 +72,7 @@ class ApiRequest:
     content: bytes | None = field(default=None, repr=False)
     cost: int = 1
     metered: bool = True
+    feed: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -74,7 +85,13 @@ class StreamingResponse:
     """
 
     def __init__(
-        self, request: ApiRequest, response: httpx.Response, deadline: "_Deadline", *, headers: Headers
+        self,
+        request: ApiRequest,
+        response: httpx.Response,
+        deadline: "_Deadline",
+        *,
+        headers: Headers,
+        on_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.request = request
         self.status = response.status_code
@@ -83,6 +100,7 @@ class StreamingResponse:
         self.source = deadline.source
         self._response = response
         self._deadline = deadline
+        self._on_close = on_close
         self._chunks: AsyncGenerator[bytes] = response.aiter_raw()  # type: ignore[assignment]
 
     async def read_chunk(self) -> bytes:
@@ -91,7 +109,11 @@ class StreamingResponse:
 
     async def aclose(self) -> None:
         """Close the response; an unread rest closes the connection."""
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        finally:
+            if self._on_close is not None:
+                await self._on_close()
 
 
 class Transport:
@@ -109,7 +131,7 @@ class Transport:
         self._base_url = base_url.rstrip("/")
         self._auth = auth
         timeout = httpx.Timeout(connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT, write=10.0, pool=deadline)
-        self._extensions = {"timeout": timeout.as_dict()}
+        self._timeouts = timeout.as_dict()
         self._pool = _build_pool(base_url, source, concurrency)
 
     async def stream(self, request: ApiRequest, deadline: float | None = None) -> StreamingResponse:
@@ -118,15 +140,43 @@ class Transport:
         Raises ConnectFailed where nothing was sent, RequestTimeout and ConnectionLost; so does the response.
         """
         timer = _Deadline(self._source, request, self._key, seconds=deadline or self._deadline)
-        prepared = httpx.Request(
-            request.method,
-            self._url(request),
-            content=request.content,
-            headers=_HEADERS if request.content is None else _HEADERS_OF_JSON,
-            extensions=self._extensions,
-        )
-        response = await timer.run(partial(self._pool.handle_async_request, self._auth(prepared)))
+        headers = _HEADERS if request.content is None else _HEADERS_OF_JSON
+        prepared = self._prepare(request, headers, self._timeouts)
+        response = await timer.run(partial(self._pool.handle_async_request, prepared))
         return StreamingResponse(request, response, timer, headers=self._read_headers(response))
+
+    async def open_feed(self, request: ApiRequest) -> StreamingResponse:
+        """Send the request for a feed on a connection of its own; return the response, which has no deadline.
+
+        The other requests keep all their connections. Raises as `stream`; the response raises RequestTimeout
+        where nothing arrives for so long that several comments of the source are missing.
+        """
+        pool = _build_pool(self._base_url, self._source, 1)
+        prepared = self._prepare(request, _HEADERS_OF_FEED, {**self._timeouts, "read": _FEED_TIMEOUT})
+        timer = _Deadline(self._source, request, self._key, seconds=self._deadline)
+        try:
+            response = await timer.run(partial(pool.handle_async_request, prepared))
+        except BaseException:
+            await pool.aclose()
+            raise
+        endless = _Deadline(self._source, request, self._key, seconds=None)
+        return StreamingResponse(
+            request, response, endless, headers=self._read_headers(response), on_close=pool.aclose
+        )
+
+    def _prepare(
+        self, request: ApiRequest, headers: Headers, timeouts: Mapping[str, float | None]
+    ) -> httpx.Request:
+        """Return the request with the key."""
+        return self._auth(
+            httpx.Request(
+                request.method,
+                self._url(request),
+                content=request.content,
+                headers=headers,
+                extensions={"timeout": timeouts},
+            )
+        )
 
     def _url(self, request: ApiRequest) -> str:
         """Return the whole URL: httpx would parse a path, its URL and its parameters one after the other."""
@@ -148,14 +198,14 @@ class Transport:
 
 
 class _Deadline:
-    """The time limit of one request, and the translation of httpx's exceptions."""
+    """The time limit of one request, None for a feed, and the translation of httpx's exceptions."""
 
-    def __init__(self, source: str, request: ApiRequest, key: Key, *, seconds: float) -> None:
+    def __init__(self, source: str, request: ApiRequest, key: Key, *, seconds: float | None) -> None:
         self.source = source
         self._request = request
         self._key = key
         self._seconds = seconds
-        self._ends_at = asyncio.get_running_loop().time() + seconds
+        self._ends_at = None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     async def run(self, step: Callable[[], Awaitable[_T]]) -> _T:
         """Run a step of the request before the deadline; raise SourceErrors in place of httpx's exceptions.
@@ -169,7 +219,8 @@ class _Deadline:
         except _UNSENT as error:
             failure: SourceError = ConnectFailed(f"{self._request}: {self._describe(error)}", self.source)
         except httpx.ReadTimeout:
-            failure = RequestTimeout(f"{self._request}: nothing arrived for {_READ_TIMEOUT:g} s", self.source)
+            silence = _FEED_TIMEOUT if self._request.feed else _READ_TIMEOUT
+            failure = RequestTimeout(f"{self._request}: nothing arrived for {silence:g} s", self.source)
         except (TimeoutError, httpx.TimeoutException):
             failure = RequestTimeout(f"{self._request}: no answer in {self._seconds:g} s", self.source)
         except httpx.HTTPError:

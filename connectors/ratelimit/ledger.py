@@ -11,6 +11,7 @@ from common.errors import OnHold
 from common.sqlite_state import memory_state
 from common.state_database import LOCK_TIMEOUT, StateDatabase
 from common.warehouse_errors import SharedDatabaseUnreachable, WarehouseLocked
+from connectors.ratelimit.feed_slot_table import FeedSlotTable
 from connectors.ratelimit.ledger_tables import (
     POLL_INTERVAL,
     KeyTable,
@@ -273,9 +274,23 @@ class RequestLedger:
             starts = self._stream_starts(route)
             return starts.count(moment.at.timestamp()), starts.limit()
 
+    def claim_feed(self, holder: str, at: datetime) -> bool:
+        """Take or renew a connection to a feed for `holder`; return whether the key had one left."""
+        with self._transaction(at=at) as moment:
+            return self._feed_slots.claim(holder, moment.at.timestamp())
+
+    def release_feed(self, holder: str) -> None:
+        """Give the connection of `holder` to a feed back."""
+        with self._transaction():
+            self._feed_slots.release(holder)
+
     def close(self) -> None:
         """Close the database."""
         self._session.close()
+
+    @property
+    def _feed_slots(self) -> FeedSlotTable:
+        return FeedSlotTable(self._session.db, self._key)
 
     def _stream_starts(self, route: str) -> StreamStartTable:
         return StreamStartTable(self._session.db, self._key, route)

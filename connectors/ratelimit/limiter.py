@@ -5,14 +5,18 @@
 # admitted a minute later, may arrive in the same minute. None of them lets waiting processes take turns, and
 # limits and aiolimiter share nothing between processes without a server.
 
-from contextlib import AbstractAsyncContextManager
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from common.clock import Clock
 from common.errors import QuotaExhausted, StreamsExhausted
 from connectors.ratelimit.admission import MAX_BATCH, AdmissionQueue, Permit
-from connectors.ratelimit.ledger import MonthReport, RequestLedger
+from connectors.ratelimit.feed_slot_table import LIFETIME
+from connectors.ratelimit.ledger import BUSY, MonthReport, RequestLedger
 from connectors.ratelimit.ledger_tables import BATCH_DIVISOR, LONGEST_HOLD, WINDOW, MonthUsage
 
 # The longest wait inside of a run; a longer Retry-After is kept for the runs after it.
@@ -22,6 +26,8 @@ MAX_STREAM_STARTS: Final = 10_000
 MAX_REPORTED: Final = 10**12
 # Every response reports the month. While plenty of it is left, a report is stored this often (seconds).
 SYNC_INTERVAL: Final = 0.25
+# How often a process asks for a connection to a feed (seconds) while others hold all that the key may have.
+FEED_POLL: Final = 2.0
 PLENTY: Final = BATCH_DIVISOR * MAX_BATCH
 
 
@@ -170,6 +176,29 @@ class RateLimiter:
     def stream_usage(self, route: str) -> tuple[int, int | None]:
         """Return the stream starts of the last 24 hours on `route`, and their limit if known."""
         return self._ledger.streams(route, self._clock.now())
+
+    @asynccontextmanager
+    async def feed_connection(self) -> AsyncIterator[None]:
+        """Wait for one of the connections to feeds that the key may have, and hold it.
+
+        All processes that share the ledger count. A process that dies holds its connection for a minute more.
+        """
+        holder = secrets.token_hex(8)
+        while not self._ledger.claim_feed(holder, self._clock.now()):
+            await self._clock.sleep(FEED_POLL)
+        renewing = asyncio.create_task(self._renew_feed(holder))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            self._ledger.release_feed(holder)
+
+    async def _renew_feed(self, holder: str) -> None:
+        while True:
+            await self._clock.sleep(LIFETIME / 3)
+            with suppress(*BUSY):  # the next renewal comes in time
+                self._ledger.claim_feed(holder, self._clock.now())
 
     def close(self) -> None:
         """Return the unused permits, store the last report and close the ledger."""

@@ -16,8 +16,8 @@ from common.state_schema import SCHEMA, SCHEMA_VERSION
 from common.warehouse_errors import WarehouseUnusable
 
 TABLES = [
-    "alert", "backfill", "backfill_shard", "budget", "channel_trial", "hold", "missed_tick", "rejection",
-    "row_copy", "slot",
+    "alert", "backfill", "backfill_shard", "budget", "channel_trial", "feed_slot", "hold", "missed_tick",
+    "rejection", "row_copy", "slot",
     "stream_limit", "stream_start", "telling",
 ]  # fmt: skip
 # Each part of Floorline created only its own tables before the schema had a version.

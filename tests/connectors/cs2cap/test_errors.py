@@ -14,6 +14,7 @@ from connectors.cs2cap.errors import classify as classify_body
 from connectors.http.errors import ErrorBody
 
 PRICES, BIDS = "GET /v1/prices", "GET /v1/bids"
+FEED = "GET /v1/feed/prices"
 BULK = "Bulk snapshot access is not enabled for this tier"
 DISABLED = "Account is disabled"
 NOON = "Mon, 01 Jun 2026 12:00:00 GMT"
@@ -51,6 +52,9 @@ ROWS: list[tuple[str, str, int, bytes, type[errors.SourceError] | None]] = [
     ("month", PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), errors.QuotaExhausted),
     ("streams of a day", PRICES, 429, body("RATE_LIMIT_STREAM_QUOTA_EXCEEDED"), errors.StreamsExhausted),
     ("stream active", "POST /v1/prices", 409, body("STREAM_ALREADY_ACTIVE"), errors.Busy),
+    ("feed connections", FEED, 429, body("RATE_LIMIT_FEED_CONNECTIONS_EXCEEDED"), errors.Busy),
+    ("feed down", FEED, 503, body("SERVICE_UNAVAILABLE"), errors.Unavailable),
+    ("feed, tier", FEED, 403, body("FORBIDDEN"), errors.PlanForbids),
     ("prices index", PRICES, 503, body("PRICES_INDEX_UNAVAILABLE"), errors.Unavailable),
     ("bids index", BIDS, 503, body("BIDS_INDEX_UNAVAILABLE"), errors.Unavailable),
     ("validation", PRICES, 422, body("VALIDATION_ERROR"), errors.RequestRejected),
