@@ -1,6 +1,8 @@
 """The live feeds: the vendor's client follows the market with them; their rules and limits."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import cs2cap
@@ -9,8 +11,9 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import REVOKED_KEY, VALID_KEY
+from sandbox.server import serve
 from tests.support import patient
-from tests.support.sandboxes import MakeSandbox
+from tests.support.sandboxes import MakeSandbox, quiet
 
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 Listing = dict[tuple[str, int], tuple[int, int]]
@@ -137,3 +140,11 @@ def test_silent_feed_sends_a_ping(quant: Sandbox) -> None:
             pass
         quant.advance(20)
         assert [next(lines), next(lines)] == [": ping", ""]
+
+
+def test_server_that_stops_ends_its_open_feeds(caplog: pytest.LogCaptureFixture) -> None:
+    with ExitStack() as clients:
+        with serve(quiet(tier="quant")) as quant:
+            clients.enter_context(patient.stream("GET", quant.url + "/v1/feed/prices", headers=BEARER))
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+        assert quant.feeds.open_connections == []
