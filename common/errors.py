@@ -12,6 +12,7 @@ FloorlineError
 │   │   └── StreamsExhausted · BudgetSpent
 │   ├── RequestRejected          the request is wrong (4xx); fails its shard only
 │   │   └── RouteForbidden       a matter of the route alone, of no tier; ends every request of the route
+│   ├── UserNotFound             the sub-user of the configuration is not the merchant's; ends its source
 │   ├── OutcomeUnknown           a request that must not be repeated may have taken effect
 │   ├── TransientError           retried
 │   │   ├── RateLimited (· OnHold) · Busy · Unavailable (· Outage) · RequestTimeout
@@ -190,6 +191,15 @@ class RouteForbidden(RequestRejected):
     """
 
     guidance = "Only this route is refused: the key and the account's other routes still work."
+
+
+class UserNotFound(SourceError):
+    """The sub-user in whose name a source is read does not exist, or is another merchant's.
+
+    It says nothing of the key. Every request of the source in its name would end so.
+    """
+
+    guidance = "Set `on_behalf_of` of this source to the id or the externalId of a sub-user of this merchant."
 
 
 class OutcomeUnknown(SourceError):

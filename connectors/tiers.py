@@ -72,7 +72,9 @@ _PRO: Final = TierLimits(
     candle_windows=True,
     market_stats=True,
 )
-_STANDARD: Final = TierLimits(tier="standard", per_minute=60, per_month=None, page_rows=500, listing=True)
+_STANDARD: Final = TierLimits(
+    tier="standard", per_minute=60, per_month=None, page_rows=500, listing=True, bids=True
+)
 # By the kind of the API, smallest tier first.
 _TIERS: Final[Mapping[str, tuple[TierLimits, ...]]] = {
     "cs2cap": (

@@ -14,6 +14,7 @@ from common.errors import (
     QuotaExhausted,
     SourceError,
     SourceIntercepted,
+    UserNotFound,
 )
 from common.text import escape, sanitize
 from pipelines.exit_codes import DONE, EXIT_CODES
@@ -22,7 +23,7 @@ from warehouse.loading.run import LoadReport
 
 SHOWN: Final = 5  # entries of a catalog in a message
 # They end every request of a source.
-FATAL_SOURCE_ERRORS: Final = (AuthRejected, QuotaExhausted, PlanForbids, SourceIntercepted)
+FATAL_SOURCE_ERRORS: Final = (AuthRejected, QuotaExhausted, PlanForbids, SourceIntercepted, UserNotFound)
 CATALOG_NAMES: Final[Mapping[str, str]] = {
     "items": "the catalog of items",
     "providers": "the list of providers",

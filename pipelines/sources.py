@@ -72,7 +72,11 @@ def _connector_of(source: AnySource) -> tuple[type[Client], Callable[[Client], C
     from connectors.skinshark.connector import SkinShark
 
     return SkinsharkClient, partial(
-        SkinShark, market=source.market, include_fees=source.include_fees, tier=source.tier
+        SkinShark,
+        market=source.market,
+        include_fees=source.include_fees,
+        tier=source.tier,
+        on_behalf_of=source.on_behalf_of,
     )
 
 

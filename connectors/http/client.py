@@ -25,6 +25,7 @@ from connectors.http.source_clock import SourceClock
 from connectors.http.source_guard import SourceGuard
 from connectors.http.transport import (
     ApiRequest,
+    Headers,
     Params,
     StreamingResponse,
     Transport,
@@ -133,6 +134,7 @@ class Client(ABC):
         params: Params,
         read_body: BodyReader[_T],
         *,
+        headers: Headers | None = None,
         cost: int = 1,
         metered: bool = True,
         retry: RetryPolicy | None = None,
@@ -143,7 +145,7 @@ class Client(ABC):
         transfer did: the next request is sent meanwhile. It is not cancelled, because the response was paid
         for. A TransientError that it raises is retried like any other.
         """
-        request = ApiRequest("GET", route, params, cost=cost, metered=metered)
+        request = ApiRequest("GET", route, params, headers=headers or {}, cost=cost, metered=metered)
         return await self._send_with_retry(request, read_body, retry)
 
     async def query(self, route: str, content: bytes, read_body: BodyReader[_T]) -> ApiResponse[_T]:

@@ -21,6 +21,7 @@ from common.errors import (
     StreamsExhausted,
     TransientError,
     Unavailable,
+    UserNotFound,
 )
 from connectors.http.circuit_breaker import CircuitBreaker
 from connectors.http.headers import localize_reset, retry_after
@@ -66,14 +67,16 @@ class SourceGuard:
     def obey(self, route: str, error: SourceError, headers: Mapping[str, str]) -> SourceError:
         """Stop or pause other requests as an error demands; return the error to raise.
 
-        The first AuthRejected or QuotaExhausted (of the month) stops the source, the first RouteForbidden its
-        route. A rate limit, and an outage whose end is announced, pause every request with the key.
+        The first AuthRejected, QuotaExhausted (of the month) or UserNotFound stops the source, the first
+        RouteForbidden its route. A rate limit, and an outage whose end is announced, pause every request with
+        the key.
         """
         if isinstance(error, TransientError):
             self._read_wait(error, headers)
         if isinstance(error, QuotaExhausted):
             error.resets_at = localize_reset(error.resets_at, headers, self._clock.now())
-        if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
+        stops = AuthRejected | QuotaExhausted | UserNotFound
+        if isinstance(error, stops) and not isinstance(error, StreamsExhausted):
             self._circuit_breaker.trip(error)
         if isinstance(error, RouteForbidden):
             self._route_breakers[route].trip(error)

@@ -61,15 +61,16 @@ _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 class ApiRequest:
     """One request; its text is the route, such as "GET /v1/prices", which names it in errors.
 
-    `content` is JSON, or None for a request without a body. `cost` is what the request takes of the limit
-    per minute; a `metered` request counts in the month. The response to a `feed` is Server-Sent Events, for
-    as long as the connection holds.
+    `content` is JSON, or None for a request without a body. `headers` are more than those of every request.
+    `cost` is what the request takes of the limit per minute; a `metered` request counts in the month. The
+    response to a `feed` is Server-Sent Events, for as long as the connection holds.
     """
 
     method: str
     path: str
     params: Params = field(default=(), repr=False)
     content: bytes | None = field(default=None, repr=False)
+    headers: Headers = field(default_factory=dict, repr=False)
     cost: int = 1
     metered: bool = True
     feed: bool = False
@@ -141,7 +142,7 @@ class Transport:
         """
         timer = _Deadline(self._source, request, self._key, seconds=deadline or self._deadline)
         headers = _HEADERS if request.content is None else _HEADERS_OF_JSON
-        prepared = self._prepare(request, headers, self._timeouts)
+        prepared = self._prepare(request, {**headers, **request.headers}, self._timeouts)
         response = await timer.run(partial(self._pool.handle_async_request, prepared))
         return StreamingResponse(request, response, timer, headers=self._read_headers(response))
 

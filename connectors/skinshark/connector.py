@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
-from http import HTTPStatus
 from typing import Final, TypeVar
 
 import polars as pl
@@ -14,23 +13,21 @@ from common.errors import (
     ConfigError,
     ConnectionLost,
     Outage,
-    RateLimited,
+    PaginationError,
     RequestRejected,
     RequestTimeout,
     SourceError,
-    TransientError,
     Unavailable,
     UnexpectedResponse,
 )
+from common.shards import Item
 from connectors.base import Account, Connector, ExtractResult
-from connectors.http.client import BodyReader, Client
-from connectors.http.encoded_body import Decompress
+from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from connectors.pages import PageSink, TypedPage
 from connectors.pagination import OffsetPaginator, PageInfo
-from connectors.shards import Shard
+from connectors.shards import BID_DELIVERIES, Shard
 from connectors.skinshark.contract import ROUTE
-from connectors.skinshark.envelope import unwrap
 from connectors.skinshark.listing import (
     WHOLE_LISTING,
     ListingQuery,
@@ -40,7 +37,12 @@ from connectors.skinshark.listing import (
     parse_page_info,
 )
 from connectors.skinshark.markets import MARKETS, UNLISTED_NUMBER, catalog_folder, not_served, providers_of
+from connectors.skinshark.reader import ContentHandler, Reader
+from connectors.skinshark.refusals import needs_pages, refuses_market, refuses_value
 from connectors.skinshark.rows import Row
+from connectors.skinshark.sell_prices import MAX_ROWS, BidQuery, parse_sell_prices, read_names
+from connectors.skinshark.sell_prices import ROUTE as SELL_PRICES
+from connectors.skinshark.sub_users import headers_for
 from connectors.tiers import limits_for
 
 _T = TypeVar("_T")
@@ -58,12 +60,19 @@ _WHOLE_LISTING_RETRY: Final = RetryPolicy(
 class SkinShark(Connector):
     """SkinShark behind `client`; its only provider is one of `MARKETS`, its prices are in US dollars.
 
-    `include_fees` adds the merchant's own fee to every price. `tier` sets the tokens per minute; "auto" means
-    the lowest tier, because no route reports it.
+    `include_fees` adds the merchant's own fee to every price. `on_behalf_of` is the sub-user in whose name
+    the routes are read that take one; asks are the merchant's own, and cannot be read then. `tier` sets the
+    tokens per minute; "auto" means the lowest tier, because no route reports it.
     """
 
     def __init__(
-        self, client: Client, market: str = "all", *, include_fees: bool = False, tier: str = "auto"
+        self,
+        client: Client,
+        market: str = "all",
+        *,
+        include_fees: bool = False,
+        tier: str = "auto",
+        on_behalf_of: str | None = None,
     ) -> None:
         super().__init__(client)
         self._tier = None if tier == "auto" else tier
@@ -71,7 +80,11 @@ class SkinShark(Connector):
         self._market = MARKETS[market]
         self._market_is_proven = self._market.number is None
         self._include_fees = "true" if include_fees else "false"
+        self._reader = Reader(client, on_behalf_of)
         self._paged = False
+        # The id of each name, once a listing has arrived; the lock is held while one is read.
+        self._ids_by_name: dict[str, str] = {}
+        self._reading_names = asyncio.Lock()
         self.provider = self._market.provider
 
     @property
@@ -83,9 +96,7 @@ class SkinShark(Connector):
         """Authenticate with the cheapest route, the merchant's profile, and apply the tier's rate limit."""
         per_minute = limits_for(self._tier or "standard", kind="skinshark").per_minute
         self._client.rate_limiter.set_rate(per_minute)
-        await self._client.read(
-            _MERCHANT_ROUTE, (), self._build_body_reader(_MERCHANT_ROUTE, _ignore), metered=False
-        )
+        await self._reader.read(_MERCHANT_ROUTE, (), _ignore)
         return Account(
             tier=self._tier,
             requests_per_minute=per_minute,
@@ -124,22 +135,61 @@ class SkinShark(Connector):
     async def extract(
         self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()
     ) -> ExtractResult:
-        """Fetch the listing and hand each page to `sink` as it arrives; see `Connector.extract`.
+        """Fetch the listing or the bids, and hand each page to `sink`; see `Connector.extract`.
 
         `resume_pages` cannot be used: a landed page lacks the items that were not for sale. Raises
-        ConfigError for a marketplace or a currency that this source does not have, and UnexpectedResponse
-        where the server is not proven to list this one marketplace.
+        ConfigError for a marketplace or a currency that this source does not have, and for the asks of a
+        sub-user; UnexpectedResponse where the server is not proven to list this one marketplace; and
+        PaginationError, after the page is landed, where there may be more bids than one answer has.
         """
         del resume_pages
         if shard.providers != (self.provider,) or shard.currency != "USD":
             requested = f"{', '.join(shard.providers)} in {shard.currency}"
             raise ConfigError(f"the source has {self.provider} in USD, not {requested}", self.source)
+        if shard.deliveries == BID_DELIVERIES:
+            return await self._extract_bids(shard, sink)
+        headers_for(ROUTE, self._reader.sub_user, self.source)  # raises for a sub-user, before a request
         query = ListingQuery.of(shard, self.source, self._market)
 
         async def land(page_range: PageRange, data: bytes, observed_at: datetime) -> PageInfo:
-            return await sink(partial(parse_page, query, page_range, data, observed_at=observed_at))
+            info = await sink(partial(parse_page, query, page_range, data, observed_at=observed_at))
+            self._ids_by_name |= await asyncio.to_thread(read_names, data)
+            return info
 
-        return await self._extract_listing(land)
+        async with self._reading_names:
+            return await self._extract_listing(land)
+
+    async def _extract_bids(self, shard: Shard, sink: PageSink) -> ExtractResult:
+        names = await self._read_names() if shard.items is None else _names_of(shard.items)
+        query = BidQuery(self.source, self.provider, names, whole=shard.items is None)
+
+        async def land(data: bytes, observed_at: datetime) -> PageInfo:
+            return await sink(partial(parse_sell_prices, query, data, observed_at))
+
+        params = [("limit", str(MAX_ROWS))]
+        info = await self._reader.read(SELL_PRICES, params, land, for_sub_user=True)
+        if info.total >= MAX_ROWS:
+            raise PaginationError(
+                f"{SELL_PRICES}: one answer has {info.total:,} bids, and there may be more: the bids of the"
+                " other items are not known",
+                self.source,
+            )
+        return ExtractResult(1, info.total, 0)
+
+    async def _read_names(self) -> dict[str, str]:
+        """Return the id of each name: of the listing that was read for the asks, or of one read here."""
+        async with self._reading_names:
+            if not self._ids_by_name:
+
+                async def collect(page_range: PageRange, data: bytes, _observed_at: datetime) -> PageInfo:
+                    _, info = await asyncio.to_thread(
+                        parse_page_info, ListingQuery(self.source, self._market, None), page_range, data
+                    )
+                    self._ids_by_name |= await asyncio.to_thread(read_names, data)
+                    return info
+
+                await self._extract_listing(collect)
+            return self._ids_by_name
 
     async def _extract_listing(self, handle: _PageHandler) -> ExtractResult:
         """Fetch the listing as one page; once that needs pages, page by page from then on."""
@@ -148,7 +198,7 @@ class SkinShark(Connector):
             try:
                 return await self._extract_pages(handle, WHOLE_LISTING, _WHOLE_LISTING_RETRY)
             except SourceError as error:
-                if not _needs_pages(error):
+                if not needs_pages(error):
                     raise
                 self._paged = True  # for every later extraction, which would fail in the same way
         return await self._extract_pages(handle, _PAGE_LIMIT, None)
@@ -164,7 +214,7 @@ class SkinShark(Connector):
         try:
             await self._read_listing(1, 1, UNLISTED_NUMBER, _ignore)
         except RequestRejected as error:
-            if not _refuses_value(error):
+            if not refuses_value(error):
                 raise
             self._market_is_proven = True
         else:
@@ -192,7 +242,7 @@ class SkinShark(Connector):
                 page_range.number, limit, self._market.number, handle_content, retry=retry
             )
         except RequestRejected as error:
-            if self._market.number is None or not _refuses_market(error, limit):
+            if self._market.number is None or not refuses_market(error, limit):
                 raise
             refusal = f"the server refuses the parameter `market` ({error.code or error.status})"
             raise self._not_served(refusal) from None
@@ -207,7 +257,7 @@ class SkinShark(Connector):
         page: int,
         limit: int,
         market: str | None,
-        handle: Callable[[bytes, datetime], Awaitable[_T]],
+        handle: ContentHandler[_T],
         *,
         retry: RetryPolicy | None = None,
     ) -> _T:
@@ -215,59 +265,13 @@ class SkinShark(Connector):
         if market is not None:
             params.append(("market", market))
         params.append(("includeFees", self._include_fees))
-        read_body = self._build_body_reader(ROUTE, handle)
-        response = await self._client.read(ROUTE, params, read_body, metered=False, retry=retry)
-        return response.body
+        return await self._reader.read(ROUTE, params, handle, retry=retry)
 
-    def _build_body_reader(
-        self, route: str, handle: Callable[[bytes, datetime], Awaitable[_T]]
-    ) -> BodyReader[_T]:
-        """Return a reader that unwraps the envelope for `handle` and keeps the id of the request.
 
-        An error that `handle` raises gets the id, too.
-        """
-
-        async def read_body(decompress: Decompress, observed_at: datetime) -> _T:
-            # in a thread: the whole listing is megabytes of JSON, which would block the event loop
-            content = await asyncio.to_thread(lambda: unwrap(decompress(), route, self.source))
-            self._client.request_id = content.request_id
-            try:
-                return await handle(content.data, observed_at)
-            except SourceError as error:
-                error.request_id = error.request_id or content.request_id
-                raise
-
-        return read_body
+def _names_of(items: Sequence[Item]) -> dict[str, str]:
+    """Return the id of each name; a deposit is paid by name, and there is no bid for a phase."""
+    return {item.market_hash_name: item.item_id for item in items if item.item_id and item.phase is None}
 
 
 async def _ignore(_data: bytes, _observed_at: datetime) -> None:
     """Accept any content: a valid envelope proves the key."""
-
-
-def _needs_pages(error: SourceError) -> bool:
-    """Return whether pages can arrive where the whole listing did not: its limit or its size was the problem.
-
-    A rejection without a status is of a page that arrived in the place of the whole listing.
-    """
-    if isinstance(error, RequestRejected):
-        if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            return not error.fields or _names(error, "limit")
-        return error.status in {None, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
-    return isinstance(error, TransientError) and not isinstance(error, Outage | RateLimited)
-
-
-def _refuses_value(error: RequestRejected) -> bool:
-    """Return whether the API itself refuses the value of `market`, which shows that it reads `market`."""
-    refused = error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and error.code
-    return bool(refused) and (not error.fields or _names(error, "market"))
-
-
-def _refuses_market(error: RequestRejected, limit: int) -> bool:
-    """Return whether a server refuses `market`; of a whole listing it may refuse the limit instead."""
-    if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
-        return False
-    return _names(error, "market") or (not error.fields and limit != -1)
-
-
-def _names(error: RequestRejected, parameter: str) -> bool:
-    return any(field.rpartition(".")[2] == parameter for field in error.fields)

@@ -24,6 +24,7 @@ from common.errors import (
     TransientError,
     Unavailable,
     UnexpectedResponse,
+    UserNotFound,
 )
 from common.text import sanitize
 from connectors.decoding import DECODE_ERRORS, EntryDecoder, PageDecoder
@@ -37,7 +38,7 @@ _BY_KEY: Final[Mapping[str, type[SourceError]]] = {
     "VALIDATION_FAILED": RequestRejected,
     "NOT_FOUND": RequestRejected,
     "LISTING_NOT_FOUND": RequestRejected,
-    "USER_NOT_FOUND": RequestRejected,
+    "USER_NOT_FOUND": UserNotFound,
     "USER_NOT_OWNED": RequestRejected,
     "RATE_LIMITED": RateLimited,
     "INTERNAL": Unavailable,

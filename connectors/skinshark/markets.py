@@ -58,7 +58,8 @@ def providers_of(market: str) -> pl.DataFrame:
         "provider": MARKETS[market].provider,
         "name": MARKETS[market].name,
         "default_currency": "USD",
-        "has_buy_orders": False,
+        # A deposit is SkinShark's own bid, and none of the markets behind it.
+        "has_buy_orders": MARKETS[market].number is None,
         "has_recent_sales": False,
     }
     return pl.DataFrame([row], schema=PROVIDERS)

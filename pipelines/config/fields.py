@@ -26,6 +26,7 @@ SHORTEST_DEADLINE: Final = timedelta(seconds=1)
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)  # by Windows
 VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+SUB_USER: Final = re.compile(r"[\x21-\x7e]{1,128}")  # what a header can carry
 CURRENCY: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,4}")
 RECEIVER: Final = re.compile(r"[A-Za-z][\w+.-]*:.+", re.DOTALL)
 # What people write for a currency, and no API knows.
@@ -115,6 +116,15 @@ def _check_key_place(place: str) -> str:
 
 
 KeyPlace = Annotated[str, AfterValidator(_check_key_place)]
+
+
+def _check_sub_user(name: str) -> str:
+    if not SUB_USER.fullmatch(name):
+        raise ValueError("must be an id or externalId of 1 to 128 ASCII characters without a space")
+    return name
+
+
+SubUser = Annotated[str, AfterValidator(_check_sub_user)]
 
 
 def _check_address(address: str) -> str:

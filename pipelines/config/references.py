@@ -30,6 +30,12 @@ def _check_baskets(settings: Settings) -> Iterator[Problem]:
         elif _lacks_currency(basket, settings.sources[basket.source]):
             phrase = 'must be ["USD"]: SkinShark has prices in US dollars only'
             yield Problem(("baskets", place, "currencies"), phrase)
+        elif _reads_nothing(basket, settings.sources[basket.source]):
+            phrase = (
+                "is read on behalf of a sub-user, and /market/prices takes the merchant itself: set"
+                " bids = true, or name a source without on_behalf_of"
+            )
+            yield Problem(("baskets", place, "source"), phrase)
         first = settings.deployments[basket.deployment_name][0]
         if _schedule(basket) != _schedule(first):
             phrase = f"is that of {first.name}, which has another schedule: give both the same every and cron"
@@ -53,6 +59,11 @@ def _check_watches(settings: Settings) -> Iterator[Problem]:
 
 def _lacks_currency(basket: BasketSettings, source: AnySource) -> bool:
     return isinstance(source, SkinsharkSettings) and {code.upper() for code in basket.currencies} != {"USD"}
+
+
+def _reads_nothing(basket: BasketSettings, source: AnySource) -> bool:
+    """Return whether a basket only wants asks, which no sub-user has."""
+    return isinstance(source, SkinsharkSettings) and source.on_behalf_of is not None and not basket.bids
 
 
 def _describe_unknown(source: str, settings: Settings) -> str:

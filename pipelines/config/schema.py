@@ -21,7 +21,6 @@ def configuration_schema() -> dict[str, Any]:
     del properties["base"]  # always the folder of the file
     sources = properties["sources"]["additionalProperties"]
     properties["sources"]["additionalProperties"] = {"anyOf": sources["oneOf"]}  # `kind` may be left out
-    del definitions["SkinsharkSettings"]["properties"]["on_behalf_of"]  # always refused
     for table, model in (("baskets", "BasketSettings"), ("watches", "WatchSettings")):
         entry = definitions[model]
         named = {**entry, "required": [name for name in entry["required"] if name != "name"]}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipelines.config.fields import Address, AnyCase, Deadline, Interval, KeyPlace, Table
+from pipelines.config.fields import Address, AnyCase, Deadline, Interval, KeyPlace, SubUser, Table
 
 
 class SourceSettings(Table):
@@ -107,16 +107,12 @@ class SkinsharkSettings(SourceSettings):
     include_fees: bool = Field(
         default=False, description="Prices with the merchant's own fee", examples=[False]
     )
-    on_behalf_of: None = None
-
-    @field_validator("on_behalf_of", mode="before")
-    @classmethod
-    def _reject_on_behalf_of(cls, value: object) -> object:
-        if value is not None:
-            raise ValueError(
-                "must be left out: prices are the merchant's own, and the route rejects On-Behalf-Of"
-            )
-        return value
+    on_behalf_of: SubUser | None = Field(
+        default=None,
+        description="The sub-user, by its id or externalId, in whose name offers and bids are read; such a"
+        " source reads no asks",
+        examples=["customer-7"],
+    )
 
 
 AnySource = Annotated[Cs2capSettings | SkinsharkSettings, Field(discriminator="kind")]

@@ -15,7 +15,7 @@ from common.errors import ConfigError, SourceError, UnexpectedResponse
 from common.shards import Item
 from connectors.tiers import TierLimits
 from pipelines.catalogs import REFRESH_IF_OLDER, CatalogCache
-from pipelines.config import BasketSettings, Settings
+from pipelines.config import AnySource, BasketSettings, Settings, SkinsharkSettings
 from pipelines.item_files import comments_of, expand_items
 from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
 from pipelines.planning.readable_names import ReadableNames
@@ -133,6 +133,7 @@ class BasketPlanner:
             source=basket.source,
             providers=providers,
             currencies=currencies,
+            asks=_takes_asks(self._settings.sources[basket.source]),
             items=items,
             bidders=_bidders(providers, marketplaces) if basket.bids and providers else (),
             every_provider=every_provider,
@@ -166,6 +167,11 @@ class BasketPlanner:
             if refresh and age is not None and age >= REFRESH_IF_OLDER:
                 await self._catalogs.items(REFRESH_IF_OLDER)
             return await names.select("items", selectors, resolve_items)
+
+
+def _takes_asks(source: AnySource) -> bool:
+    """Return whether a source has asks: those of SkinShark are the merchant's own, and no sub-user's."""
+    return not isinstance(source, SkinsharkSettings) or source.on_behalf_of is None
 
 
 def _bidders(providers: tuple[str, ...], marketplaces: pl.DataFrame) -> tuple[str, ...]:

@@ -12,17 +12,19 @@ from connectors.shards import Route, Shard
 class SnapshotRequest:
     """The quotes that a basket requests from a source, in the names of the source.
 
-    `items` None is the whole catalog. `bidders` are the providers whose buy orders are requested, too.
-    `every_provider` and `every_bidder` say that the source has no others. `phased` are the names of items
-    that have phases. `fx` says whether the API converts currencies, or one table of rates does when the
-    quotes are read. `runs_a_day` is the maximum number of runs in any 24 hours. `unreadable` says what the
-    basket names and no catalog has, because an entry of the catalog cannot be read.
+    `items` None is the whole catalog. Without `asks`, only bids are requested. `bidders` are the providers
+    whose buy orders are requested, too. `every_provider` and `every_bidder` say that the source has no
+    others. `phased` are the names of items that have phases. `fx` says whether the API converts currencies,
+    or one table of rates does when the quotes are read. `runs_a_day` is the maximum number of runs in any 24
+    hours. `unreadable` says what the basket names and no catalog has, because an entry of the catalog cannot
+    be read.
     """
 
     source: str
     items: tuple[Item, ...] | None
     providers: tuple[str, ...]
     currencies: tuple[str, ...] = ("USD",)
+    asks: bool = True
     bidders: tuple[str, ...] = ()
     every_provider: bool = False
     every_bidder: bool = False

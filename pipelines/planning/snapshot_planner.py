@@ -69,21 +69,34 @@ def depends_on_sizes(request: SnapshotRequest, limits: TierLimits) -> bool:
 
 def _plan_listing(request: SnapshotRequest) -> SnapshotPlan:
     """Plan a source that lists everything at once."""
-    proof = needs_proof(request.providers)
-    notes = ["everything is listed at once: one request"]
-    if proof:
-        notes.append("another request proves that the server lists this market alone")
-    step = PlanStep(
+    steps, notes = [], []
+    if request.asks:
+        proof = needs_proof(request.providers)
+        steps.append(_listing_step(request, LISTING_DELIVERIES, 1 + proof, at_least=1))
+        notes.append("everything is listed at once: one request")
+        if proof:
+            notes.append("another request proves that the server lists this market alone")
+    if request.bidders:
+        # The bids have names: their ids are those of the listing.
+        names = request.items is None and not request.asks
+        steps.append(_listing_step(request, BID_DELIVERIES, 1 + names, at_least=1 + names))
+        notes.append("the bids are what a deposit pays: one request" + (", and the listing" if names else ""))
+    return _build_plan(request, steps, notes=tuple(notes))
+
+
+def _listing_step(
+    request: SnapshotRequest, deliveries: tuple[str, ...], requests: int, *, at_least: int
+) -> PlanStep:
+    return PlanStep(
         route="listing",
-        deliveries=LISTING_DELIVERIES,
+        deliveries=deliveries,
         currency=USD,
         providers=request.providers,
         items=request.items,
-        requests=1 + proof,
-        at_least=1,
+        requests=requests,
+        at_least=at_least,
         every_provider=request.every_provider,
     )
-    return _build_plan(request, [step], notes=tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +178,8 @@ class _Side:
 
 
 def _check(request: SnapshotRequest, limits: TierLimits) -> None:
-    if limits.listing and (request.currencies != (USD,) or request.route != "auto" or request.bidders):
-        raise ConfigError("this source lists asks in USD, all at once: leave out currencies, route and bids")
+    if limits.listing and (request.currencies != (USD,) or request.route != "auto"):
+        raise ConfigError("this source lists prices in USD, all at once: leave out currencies and route")
     if request.items is None and request.route in {"item", "batch"}:
         raise ConfigError(f'route = "{request.route}" needs named items; "all" goes by catalog or stream')
     if request.route == "stream" and request.fx == "api" and request.currencies != (USD,):

@@ -111,7 +111,7 @@ class Skinshark:
         if path == PRICES:
             return self._list_prices(request, faults)
         if path == SELL_PRICES:
-            return list_sell_prices(self.market, request, micros(now))
+            return list_sell_prices(self.market, request, now=micros(now), faults=faults)
         if path == USER:
             return user_profile(user_id)
         return merchant_profile(self.shape) if path == PROFILE else merchant_fees(self.shape)

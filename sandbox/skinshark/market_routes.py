@@ -60,14 +60,16 @@ def _select(offers: Sequence[Offer], request: ApiRequest) -> list[Offer]:
     ]
 
 
-def list_sell_prices(market: Market, request: ApiRequest, now: int) -> Json:
+def list_sell_prices(market: Market, request: ApiRequest, *, now: int, faults: Sequence[Fault]) -> Json:
     """Return what a deposit pays for each name that C5Game or ECOSteam lists. Raises ApiError."""
     search, limit = request.one("search"), parse_int(request, "limit", MAX_SELL_PRICES)
     if not 1 <= limit <= MAX_SELL_PRICES:
         raise wrong_field(["limit"], "out of range")
     if search is not None and not 1 <= len(search) <= 128:
         raise wrong_field(["search"], "expected 1 to 128 characters")
-    return [*build_sell_prices(market, now, search or "")[:limit]]
+    closed = any(fault.kind == "not_accepted" for fault in faults)
+    rows = build_sell_prices(market, now, search or "")[:limit]
+    return [{**row, "accepted": False} if closed else row for row in rows]
 
 
 def build_sell_prices(market: Market, now: int, search: str = "") -> list[dict[str, Json]]:

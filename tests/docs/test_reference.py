@@ -103,10 +103,7 @@ class Subject(NamedTuple):
 
 
 LEAVES = {name for name, command in COMMANDS.items() if not hasattr(command, "commands")}
-# `on_behalf_of` is always refused: there is nothing to configure.
-KEYS = {f"{model.__name__}.{name}" for model in MODELS for name in model.model_fields} - {
-    "SkinsharkSettings.on_behalf_of"
-}
+KEYS = {f"{model.__name__}.{name}" for model in MODELS for name in model.model_fields}
 SUBJECTS = {
     "commands": Subject("commands.md", LEAVES, documented_commands),
     "options": Subject("options.md", set(options()), documented_options),

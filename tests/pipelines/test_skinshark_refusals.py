@@ -119,8 +119,8 @@ def test_unknown_name_is_reported_before_any_price_request(
         configure_both_sources(tmp_path, sandbox, skinshark_basket(**fields)).snapshot()
 
 
-def test_on_behalf_of_is_rejected(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_asks_of_a_sub_user_are_refused(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(), on_behalf_of="customer-7")
-    with pytest.raises(ConfigError, match="rejects On-Behalf-Of"):
+    with pytest.raises(ConfigError, match="/market/prices takes the merchant itself"):
         bench.snapshot()
     assert len(sandbox.skinshark.requests) == 0

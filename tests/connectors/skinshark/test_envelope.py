@@ -23,6 +23,7 @@ from common.errors import (
     SourceError,
     Unavailable,
     UnexpectedResponse,
+    UserNotFound,
 )
 from connectors.http.errors import ErrorBody
 from connectors.skinshark.envelope import classify, unwrap
@@ -44,7 +45,7 @@ EXPECTED: list[tuple[str, int, type[SourceError]]] = [
     ("SELL_REQUIRES_MERCHANT", 403, RouteForbidden),
     ("SERVICE_DISABLED", 403, RouteForbidden),
     ("USER_NOT_OWNED", 403, RequestRejected),
-    ("USER_NOT_FOUND", 404, RequestRejected),
+    ("USER_NOT_FOUND", 404, UserNotFound),
     ("NOT_FOUND", 404, RequestRejected),
     ("VALIDATION_FAILED", 422, RequestRejected),
     ("BAD_REQUEST", 400, RequestRejected),

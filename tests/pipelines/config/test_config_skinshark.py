@@ -46,7 +46,7 @@ def test_environment_sets_keys_of_the_source(monkeypatch: pytest.MonkeyPatch) ->
         ({"market": "buff"}, "source skinshark: market must be one of"),
         ({"tier": "pro"}, "source skinshark: tier must be one of"),
         ({"key_next": "sk_live_itself"}, "source skinshark: key_next must say where the key is"),
-        ({"on_behalf_of": "customer-7"}, "the route rejects On-Behalf-Of"),
+        ({"on_behalf_of": "customer 7"}, "source skinshark: on_behalf_of must be an id or externalId"),
         ({"kind": "skinsharp"}, "source skinshark: kind must be cs2cap or skinshark"),
     ],
 )

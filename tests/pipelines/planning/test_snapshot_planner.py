@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from common.errors import ConfigError, PlanForbids
 from common.shards import Item
+from connectors.shards import BID_DELIVERIES, LISTING_DELIVERIES
 from connectors.tiers import limits_for
 from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
 from pipelines.planning.snapshot_planner import depends_on_sizes, plan_snapshot
@@ -103,6 +104,24 @@ def test_stream_is_chosen_only_if_each_run_of_a_day_has_a_start(left: int, runs:
     snapshot = plan(None, sizes=CatalogSizes({}, 9000), starts={"standard": left}, runs_a_day=runs)
     assert snapshot.shards[0].route == route
     assert snapshot.stream_starts == ({"standard": runs} if route == "stream" else {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "requests"),
+    [
+        ({}, 1),
+        ({"bidders": ("skinshark",)}, 2),
+        ({"bidders": ("skinshark",), "asks": False}, 2),  # the listing has the names of all items
+        ({"bidders": ("skinshark",), "asks": False, "items": (Item("1", "x", None),)}, 1),
+    ],
+)
+def test_bids_of_a_listing_take_one_request(fields: dict[str, Any], requests: int) -> None:
+    request = SnapshotRequest("shark", **{"items": None, "providers": ("skinshark",), **fields})
+    plan = plan_snapshot(request, limits_for("standard", kind="skinshark"), CatalogSizes())
+    assert (plan.requests, plan.least_requests) == (requests, requests)
+    sides = [shard.deliveries for shard in plan.shards]
+    asks, bids = fields.get("asks", True), "bidders" in fields
+    assert sides == [LISTING_DELIVERIES] * asks + [BID_DELIVERIES] * bids
 
 
 def test_asks_and_bids_have_separate_stream_starts() -> None:
