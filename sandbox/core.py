@@ -244,8 +244,9 @@ class Sandbox:
             return feed_ground_truth.told_items(self.market.board, self.feeds.connections)
 
     def break_feeds(self, how: str = "drop") -> int:
-        """End all open connections to the feeds: "drop" breaks them, "close" ends the body. Return how many.
+        """End all open connections to the feeds; return how many.
 
+        "drop" breaks them, "close" ends their bodies, "middle" breaks each in the middle of its next event.
         Raises ValueError for another `how`.
         """
         with self.lock:

@@ -37,6 +37,7 @@ class FeedConnection:
     ping_every: float
     closed: int | None = None
     end: str | None = None
+    breaks_in_event: bool = False  # half of the next event is sent
     told: list[ToldEvent] = field(default_factory=list)
     faults: FeedFaults = field(default_factory=FeedFaults)
     _state: int = field(init=False)  # states of the index that are read
@@ -77,7 +78,8 @@ class FeedConnection:
             if self._is_over():
                 return
             text = render_event(self.market.board, self.scope.side, event)
-            if self.faults.acting("feed_break", len(self.told)):  # of those that break in an event
+            # Of the faults, those that break in an event: the others have ended the connection before.
+            if self.breaks_in_event or self.faults.acting("feed_break", len(self.told)):
                 self.end = "drop"
                 yield text[: len(text) // 2]
                 return

@@ -16,7 +16,7 @@ from sandbox.market.sides import ASKS, BIDS, BookSide
 FEEDS = {"/v1/feed/prices": ASKS, "/v1/feed/bids": BIDS}
 MAX_FILTERS = 100  # item ids and names of a connection together
 PING_SECONDS = 20.0
-ENDS = ("drop", "close")  # a connection breaks, or its body ends
+ENDS = ("drop", "close", "middle")  # a connection breaks, its body ends, or it breaks in the next event
 RETRY_SECONDS = 5  # in the Retry-After where all connections of a key are open
 
 
@@ -65,10 +65,13 @@ class FeedRoutes:
     def end_all(self, how: str) -> int:
         """End all open connections in a way of `ENDS`; return how many. Raises ValueError."""
         if how not in ENDS:
-            raise ValueError(f"a feed ends with {' or '.join(ENDS)}, not {how}")
+            raise ValueError(f"a feed ends with {', '.join(ENDS)}, not {how}")
         ending = self.open_connections
         for connection in ending:
-            connection.end = how
+            if how == "middle":
+                connection.breaks_in_event = True
+            else:
+                connection.end = how
         return len(ending)
 
     def _close(self, connection: FeedConnection) -> None:

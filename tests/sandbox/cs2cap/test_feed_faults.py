@@ -119,3 +119,14 @@ def test_changes_have_what_a_broken_feed_did_not_tell(quant: Sandbox) -> None:
     assert changes["provider"].to_list() == ["steam"] * 5
     told = quant.told().drop("connection", "event", "told_at")
     assert told.rows() == changes.rows()[: len(events)]
+
+
+def test_open_connection_breaks_in_the_middle_of_its_next_event(quant: Sandbox) -> None:
+    with patient.stream("GET", quant.url + "/v1/feed/prices", headers=BEARER) as response:
+        lines = read_lines(response)
+        assert next(lines) == "event: ready"
+        assert quant.break_feeds("middle") == 1
+        quant.move(40, provider="steam")
+        *_, last, end = lines  # without the half of the line of data
+    assert (last, end) == ("event: prices.changed", BROKEN)
+    assert quant.told().is_empty()
