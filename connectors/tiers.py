@@ -25,8 +25,8 @@ class TierLimits:
     `streams_a_day` are the starts that each stream route allows in 24 hours. `listing` says that the API
     lists everything at once and has no other route. `history_days` is how long the API keeps points, by its
     documentation; `sales_rows` are the most sales of a page. `candle_windows` allows candles by start and
-    end. `daily` allows daily points, of any time, and
-    `market_stats` the figures of all items. `assumed` says that the API reports no tier and that none
+    end. `daily` allows daily points, of any time, `market_stats` the figures of all items, and `feeds` the
+    feeds of changes. `assumed` says that the API reports no tier and that none
     is configured: the smallest is assumed.
     """
 
@@ -45,6 +45,7 @@ class TierLimits:
     candle_windows: bool = False
     daily: bool = False
     market_stats: bool = False
+    feeds: bool = False
     assumed: bool = False
 
     def candle_days(self, interval: Interval) -> int | None:
@@ -89,6 +90,7 @@ _TIERS: Final[Mapping[str, tuple[TierLimits, ...]]] = {
             streams_a_day=300,
             sales_rows=1_000,
             daily=True,
+            feeds=True,
         ),
     ),
     "skinshark": (

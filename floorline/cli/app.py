@@ -22,6 +22,7 @@ from floorline.cli.commands.dashboard import dashboard
 from floorline.cli.commands.demo import demo
 from floorline.cli.commands.init import init
 from floorline.cli.commands.keys import key_app
+from floorline.cli.commands.live import live
 from floorline.cli.commands.maintain import export, maintain_app, rejects_app
 from floorline.cli.commands.migrate import migrate
 from floorline.cli.commands.monitor import metrics, status
@@ -81,6 +82,7 @@ app.command(rich_help_panel=START, epilog="Example: floorline doctor")(doctor)
 app.command(rich_help_panel=COLLECT, epilog="Example: floorline snapshot core --quiet")(snapshot)
 app.add_typer(backfill_app, name="backfill", rich_help_panel=COLLECT)
 app.command(rich_help_panel=COLLECT, epilog="Example: floorline gaps --since 2026-10-20")(gaps)
+app.command(rich_help_panel=COLLECT, epilog="Example: floorline live core")(live)
 app.command(rich_help_panel=COLLECT, epilog="Example: floorline up --workers 2")(up)
 app.command(rich_help_panel=COLLECT, epilog="Example: floorline ui")(ui)
 app.command(rich_help_panel=COLLECT, epilog="Example: floorline deployments --check")(deployments)

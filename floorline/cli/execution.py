@@ -106,17 +106,18 @@ def run_flow_or_pipeline(
     is landed and loaded.
     """
     if not as_flow:
-        return _run_interruptible(pipeline())
+        return run_interruptible(pipeline())
     import_prefect()
     from flows.in_process import FlowTerminated
 
     try:
-        return _run_interruptible(flow())
+        return run_interruptible(flow())
     except FlowTerminated:
         raise _interrupted(143) from None
 
 
-def _run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
+def run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
+    """Return the result of `work`; cancel it on Ctrl-C and SIGTERM, and raise CommandEnded then."""
     exit_code = 130
 
     def terminate(task: asyncio.Future[_T]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from connectors.ratelimit.feed_slot_table import MAX_CONNECTIONS
+from connectors.tiers import AUTO
 from pipelines.config.problems import Problem, suggest
 from pipelines.config.settings import Settings
-from pipelines.config.sources import AnySource, SkinsharkSettings
+from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings
 from pipelines.config.tables import BasketSettings
 
 
@@ -17,6 +20,7 @@ def check_references(settings: Settings) -> Iterator[Problem]:
     watch of an item takes a currency of a basket.
     """
     yield from _check_baskets(settings)
+    yield from _check_feeds(settings)
     yield from _check_watches(settings)
 
 
@@ -40,6 +44,25 @@ def _check_baskets(settings: Settings) -> Iterator[Problem]:
         if _schedule(basket) != _schedule(first):
             phrase = f"is that of {first.name}, which has another schedule: give both the same every and cron"
             yield Problem(("baskets", place, "deployment"), phrase)
+
+
+def _check_feeds(settings: Settings) -> Iterator[Problem]:
+    connections: Counter[str] = Counter()
+    for place, basket in enumerate(settings.baskets):
+        source = settings.sources.get(basket.source)
+        if not basket.live or source is None:
+            continue
+        connections[basket.source] += len(basket.feed_sides)
+        where = ("baskets", place, "live")
+        if not isinstance(source, Cs2capSettings):
+            yield Problem(where, "needs a source of the kind cs2cap: the other API has no feeds")
+        elif source.tier not in {AUTO, "quant"}:
+            yield Problem(where, f"needs the quant tier, and the source has {source.tier}")
+        elif "USD" not in {code.upper() for code in basket.currencies}:
+            yield Problem(where, 'needs "USD" among the currencies: the feeds tell prices in US dollars')
+        elif connections[basket.source] > MAX_CONNECTIONS:
+            phrase = f"is one feed too many: a key has {MAX_CONNECTIONS}, and a basket with bids takes two"
+            yield Problem(where, phrase)
 
 
 def _schedule(basket: BasketSettings) -> tuple[object, ...]:

@@ -73,6 +73,11 @@ class Settings(BaseModel, extra="forbid", frozen=True, validate_default=True):
         return WarehousePaths(self.root, None if self.shared is None else self.shared.locate(self.base))
 
     @property
+    def live_baskets(self) -> tuple[BasketSettings, ...]:
+        """The baskets whose feeds are followed."""
+        return tuple(basket for basket in self.baskets if basket.live)
+
+    @property
     def sales_every(self) -> dict[str, timedelta]:
         """The interval of the scheduled sales reads, by source; only of sources that have one."""
         return self._intervals("sales")

@@ -76,7 +76,8 @@ class BasketSettings(Table):
     The schedule is `cron` in `timezone`, or else the interval `every`; with `cron`, `every` is the longest
     time between two runs. `fresh` is the age up to which a run reuses the pages of an interrupted run. `bids`
     adds the highest buy orders. `fx` says who converts currencies: the API with a request per currency, or
-    the reader with one table of rates. `route` "auto" is the route with the fewest requests. Baskets with the
+    the reader with one table of rates. `route` "auto" is the route with the fewest requests. `live` follows
+    each change of the quotes in US dollars as the source tells it; the runs go on beside it. Baskets with the
     same `deployment` share their flow runs.
     """
 
@@ -115,6 +116,12 @@ class BasketSettings(Table):
         examples=["5m"],
     )
     bids: bool = Field(default=False, description="Also fetch the highest buy orders", examples=[True])
+    live: bool = Field(
+        default=False,
+        description="Also follow the feed of asks, and with `bids` that of buy orders: CS2Cap's quant tier"
+        " only",
+        examples=[True],
+    )
     fx: Annotated[Literal["api", "table"], AnyCase] = Field(
         default="api",
         description="Who converts currencies: the API, with a request for each; with table, the reader, who"
@@ -133,6 +140,11 @@ class BasketSettings(Table):
         " and need the same schedule. Without this key, it has the name of the basket",
         examples=["all-sources"],
     )
+
+    @property
+    def feed_sides(self) -> tuple[str, ...]:
+        """The sides whose feeds are followed: asks ("standard") and bids ("bid")."""
+        return () if not self.live else ("standard", "bid") if self.bids else ("standard",)
 
     @property
     def deployment_name(self) -> str:

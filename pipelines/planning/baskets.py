@@ -141,6 +141,7 @@ class BasketPlanner:
             phased=frozenset() if self._limits.listing else _phased_names(await self._catalogs.items()),
             fx=basket.fx,
             route=basket.route,
+            live=basket.live,
             runs_a_day=frequency_of(basket, self._now).a_day_at_most if self._limits.streams_a_day else 1,
             unreadable=tuple(names.unreadable),
         )

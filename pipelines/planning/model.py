@@ -15,9 +15,9 @@ class SnapshotRequest:
     `items` None is the whole catalog. Without `asks`, only bids are requested. `bidders` are the providers
     whose buy orders are requested, too. `every_provider` and `every_bidder` say that the source has no
     others. `phased` are the names of items that have phases. `fx` says whether the API converts currencies,
-    or one table of rates does when the quotes are read. `runs_a_day` is the maximum number of runs in any 24
-    hours. `unreadable` says what the basket names and no catalog has, because an entry of the catalog cannot
-    be read.
+    or one table of rates does when the quotes are read. `live` follows the feeds, too. `runs_a_day` is the
+    maximum number of runs in any 24 hours. `unreadable` says what the basket names and no catalog has,
+    because an entry of the catalog cannot be read.
     """
 
     source: str
@@ -31,6 +31,7 @@ class SnapshotRequest:
     phased: frozenset[str] = frozenset()
     fx: Literal["api", "table"] = "api"
     route: Literal["auto", "item", "catalog", "batch", "stream"] = "auto"
+    live: bool = False
     runs_a_day: int = 1
     unreadable: tuple[str, ...] = ()
 

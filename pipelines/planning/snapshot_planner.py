@@ -22,6 +22,8 @@ from pipelines.planning.model import CatalogSizes, PlanStep, SnapshotPlan, Snaps
 USD: Final = "USD"
 # A stream must save so many requests to be worth one of the few starts of a day.
 STREAM_MIN_SAVING: Final = 10
+# What one feed may name.
+MAX_FEED_ITEMS: Final = 100
 # The most items of a shard.
 SHARD_LIMITS: Final[Mapping[Route, int]] = {"item": 100, "batch": 1_000}
 RouteOption = tuple[PlanStep, ...]
@@ -184,10 +186,16 @@ def _check(request: SnapshotRequest, limits: TierLimits) -> None:
         raise ConfigError(f'route = "{request.route}" needs named items; "all" goes by catalog or stream')
     if request.route == "stream" and request.fx == "api" and request.currencies != (USD,):
         raise ConfigError('route = "stream" is in USD only: set fx = "table" for other currencies')
+    if request.live and request.items is not None and len(request.items) > MAX_FEED_ITEMS:
+        raise ConfigError(
+            f"live = true names at most {MAX_FEED_ITEMS} items, and this basket has {len(request.items)}:"
+            ' write items = ["all"], or another basket'
+        )
     missing = {
         "the batch route": request.route == "batch" and not limits.batch,
         "the stream route": request.route == "stream" and not limits.streams_a_day,
         "bids": bool(request.bidders) and not limits.bids,
+        "the feeds": request.live and not limits.feeds,
     }
     forbidden = [what for what, is_missing in missing.items() if is_missing]
     if forbidden:
@@ -292,6 +300,12 @@ def _warnings(request: SnapshotRequest, steps: Sequence[PlanStep], sizes: Catalo
             f" items, at most ({len(unknown)} here)"
         )
     yield from _phase_warnings(request)
+    if request.live:
+        feeds = "the feeds of asks and bids take" if request.bidders else "the feed of asks takes one of"
+        yield (
+            f"live: {feeds} the key's two connections; each opening counts as a request here, and what a"
+            " connection costs is not documented"
+        )
 
 
 def _phase_warnings(request: SnapshotRequest) -> Iterator[str]:

@@ -87,6 +87,15 @@ class Quote:
         }
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Removal(Quote):
+    """What a feed says of a quote that is not listed any more."""
+
+    def row(self) -> dict[str, Any]:
+        """Return the row by the column names of a frame: without a price."""
+        return {**Quote.row(self), "lowest_ask": None, "price": None, "quantity": 0}
+
+
 def quotes_frame(quotes: Sequence[Quote]) -> pl.DataFrame:
     return pl.DataFrame([quote.row() for quote in quotes], schema=COLUMNS, orient="row")
 
@@ -126,6 +135,7 @@ class ShardSpec:
     complete: bool = True
     deliveries: tuple[str, ...] = ("standard",)
     listing: bool = False
+    live: bool = False
 
     def header(self, number: int) -> ShardHeader:
         """Return the header of the shard."""
@@ -136,6 +146,7 @@ class ShardSpec:
             providers=self.providers,
             items=None if self.items is None else tuple(Item(*item) for item in self.items),
             listing=self.listing,
+            live=self.live,
         )
 
 

@@ -47,6 +47,14 @@ class ArrowShardWriter:
         """Append a page with the columns of PAGE_SCHEMA; see `append_page`."""
         append_page(self.path, PAGE_SCHEMA, header=self._header, meta=meta, rows=rows)
 
+    def append_all(self, pages: Sequence[tuple[PageMeta, pl.DataFrame]]) -> None:
+        """Append pages with the columns of PAGE_SCHEMA, durable on return; see `append_page`.
+
+        Pages that fit only in part leave no trace.
+        """
+        frames = b"".join(_encode_page(self.path, PAGE_SCHEMA, meta, rows=rows) for meta, rows in pages)
+        append_durably(self.path, self._header + frames, header_size=len(self._header))
+
 
 def encode_header(header: object) -> bytes:
     """Return the frame of a shard's header."""
@@ -59,6 +67,11 @@ def append_page(path: Path, schema: pa.Schema, *, header: bytes, meta: object, r
     The frame of the header goes before the first page. Raises WarehouseFull, and TypeError where `rows` has
     other columns or types than `schema`.
     """
+    page = _encode_page(path, schema, meta, rows=rows)
+    append_durably(path, header + page, header_size=len(header))
+
+
+def _encode_page(path: Path, schema: pa.Schema, meta: object, *, rows: pl.DataFrame) -> bytes:
     # Column by column: DataFrame.to_arrow starts a thread pool for every page.
     columns = [column.to_arrow(compat_level=pl.CompatLevel.oldest()) for column in rows]
     batch = pa.RecordBatch.from_arrays(columns, names=rows.columns)
@@ -67,8 +80,7 @@ def append_page(path: Path, schema: pa.Schema, *, header: bytes, meta: object, r
     stream = BytesIO()
     writer = pa.ipc.new_stream(stream, schema, options=_COLUMNS)
     writer.write_batch(batch, custom_metadata={FORMAT: to_json(meta)})
-    page = compress_frame(stream.getbuffer(), level=_LEVEL)
-    append_durably(path, header + page, header_size=len(header))
+    return compress_frame(stream.getbuffer(), level=_LEVEL)
 
 
 def find_stream(folder: Path, number: str) -> Path:

@@ -26,6 +26,10 @@ LOADED: Final = "loaded"
 UPLOADED: Final = "uploaded"  # the queue of a shared warehouse holds the landing
 DONE: Final = (LOADED, UPLOADED)
 SET_ASIDE: Final = "unreadable"  # holds the reason
+# Begins the last part of the run id of a micro-batch of a feed. There are thousands a day, and each load
+# lists all landings, so that these are kept for a shorter time: as long as a feed may tell late.
+LIVE: Final = "live"
+KEEP_LIVE: Final = timedelta(hours=1)
 SERIES_FILES: Final = "s[0-9]*"
 # A lock that cannot be opened for one of these reasons is held by nobody.
 _NO_LOCK: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
@@ -159,8 +163,13 @@ def _mark(folder: Path, name: str) -> None:
 
 def prune(root: Path, keep: timedelta, now: float | None = None) -> int:
     """Delete the landings that were done, or created without a header, before `keep`; return how many."""
-    before = (time.time() if now is None else now) - keep.total_seconds()
-    expired = [folder for folder in root.iterdir() if folder.is_dir() and _is_expired(folder, before)]
+    at = time.time() if now is None else now
+    before, live_before = (at - span.total_seconds() for span in (keep, min(keep, KEEP_LIVE)))
+    expired = [
+        folder
+        for folder in root.iterdir()
+        if folder.is_dir() and _is_expired(folder, live_before if f"-{LIVE}" in folder.name else before)
+    ]
     for folder in expired:
         with contextlib.suppress(OSError):  # the next prune tries again; a load does not fail for it
             _delete(folder)

@@ -44,7 +44,8 @@ class ShardHeader:
     """What a shard requests.
 
     Each of its rows has one of `deliveries`. `items` is None for everything: the catalog, which has no
-    aggregates, or with `listing` all that the source lists, aggregates included.
+    aggregates, or with `listing` all that the source lists, aggregates included. A `live` shard has what a
+    feed said, and says nothing of the other quotes; a row without an ask says that the quote was removed.
     """
 
     number: int
@@ -53,6 +54,7 @@ class ShardHeader:
     providers: tuple[str, ...]
     items: tuple[Item, ...] | None
     listing: bool = False
+    live: bool = False
 
     @classmethod
     def parse(cls, content: bytes | str) -> Self:

@@ -19,7 +19,7 @@ Every JSON file ends with a checksum, see warehouse/landing/integrity.py.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -62,6 +62,13 @@ class ShardWriter:
         self.arrow_writer.append(meta, rows)
         self._current_pages[meta.request, meta.offset] = (self._batches, meta)
         self._batches += 1
+
+    def append_all(self, pages: Sequence[tuple[PageMeta, pl.DataFrame]]) -> None:
+        """Append typed pages, all of them durable at once; see `ArrowShardWriter.append_all`."""
+        self.arrow_writer.append_all(pages)
+        for meta, _ in pages:
+            self._current_pages[meta.request, meta.offset] = (self._batches, meta)
+            self._batches += 1
 
     def finish(
         self, *, complete: bool, reason: str | None, unknown_fields: Mapping[str, int] | None = None

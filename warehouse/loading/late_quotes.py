@@ -27,6 +27,7 @@ SELECT quote_key, valid_from, run_key, lowest_ask, price, quantity, changed_at, 
 SELECT_STORED: Final = """
 SELECT quote_key, run_key IN (
         SELECT run_key FROM known_observation WHERE listed UNION SELECT run_key FROM store.acceptance
+        UNION SELECT run_key FROM late_removal
     ), valid_from, run_id, run_key, lowest_ask, price, quantity, changed_at, last_updated
 FROM late_change ORDER BY quote_key, valid_from
 """
@@ -49,6 +50,7 @@ JOIN late_check c ON c.scope_key = v.scope_key AND c.book_key = k.book_key
     AND epoch_us(c.observed_from) >= v.since
 """
 SELECT_REPLACEMENTS: Final = "SELECT quote_key, observed_at, run_id, run_key FROM late_replacement"
+SELECT_REMOVALS: Final = "SELECT quote_key, removed_at, run_id, run_key FROM late_removal"
 SELECT_ACCEPTANCES: Final = """
 SELECT k.quote_key, a.accepted_at, a.run_id, a.run_key
 FROM late_key k JOIN late_acceptance a USING (provider_key)
@@ -252,6 +254,8 @@ def _read_other_events(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Eve
         yield key, Event(at, Rank.CHECK, run_id, run_key, observed_from=observed_from, unread=unread)
     for key, *fields in db.execute(SELECT_REPLACEMENTS).fetchall():
         yield key, Event(fields[0], Rank.REPLACEMENT, *fields[1:])
+    for key, *fields in db.execute(SELECT_REMOVALS).fetchall():
+        yield key, Event(fields[0], Rank.ROW, *fields[1:])
     for key, *fields in db.execute(SELECT_ACCEPTANCES).fetchall():
         yield key, Event(fields[0], Rank.ACCEPTANCE, *fields[1:])
 

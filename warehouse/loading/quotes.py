@@ -65,6 +65,8 @@ COUNT_REASONS_FOR_LATE = """SELECT (
 ) + (
     SELECT count(*) FROM store.acceptance a JOIN store.provider p USING (provider_key)
     WHERE p.source = getvariable('source') AND a.accepted_at >= getvariable('observed_from')
+) + (
+    SELECT count(*) FROM store.removal WHERE removed_at >= getvariable('observed_from')
 ) + (getvariable('flow') = 'replay')::INTEGER + (SELECT count(*) FROM accepted)"""
 COUNT_KNOWN_ITEMS = "SELECT count(*) FROM store.item WHERE source = getvariable('source')"
 COUNT_STAGED = "SELECT count(*) FROM staged_row"
@@ -73,7 +75,12 @@ COUNT_POINTS = "SELECT (SELECT count(*) FROM store.point) + (SELECT count(*) FRO
 COUNT_OPEN_FILLED = "SELECT count(*) FROM filled_state WHERE valid_to IS NULL"
 COUNT_LATE_ROWS = "SELECT count(*) FROM late_row"
 COUNT_REJECTS = "SELECT count(*) FROM reject"
-COUNT_DIFFERENCES = "SELECT count(*) FROM difference"
+# What was removed may be no difference: that has the quotes of the marketplaces with a row.
+COUNT_DIFFERENCES = "SELECT (SELECT count(*) FROM difference) + (SELECT count(*) FROM closure)"
+COUNT_REMOVALS = "SELECT count(*) FROM removal"
+# Only a feed says that a quote was removed; of other runs, the rows are not read for that.
+COUNT_ROWS_WITHOUT_ASK = """SELECT CASE WHEN getvariable('flow') = 'live'
+    THEN (SELECT count(*) FROM staged_row WHERE lowest_ask IS NULL) ELSE 0 END"""
 COUNT_MISSING = "SELECT count(*) FROM difference WHERE NOT present"
 COUNT_INCOMPLETE = """SELECT (SELECT count(*) FROM shard_observation WHERE NOT complete)
     + (SELECT count(*) FROM suspect_provider) + (SELECT count(*) FROM down_provider)"""
@@ -96,6 +103,7 @@ BEGIN_STEPS: Steps = {"create_load_tables": None, "create_strict_casts": None}
 STAGING_STEPS: Steps = {"add_books": None, "create_staged_rows": None}
 CLEANING_STEPS: Steps = {
     "remove_duplicates": COUNT_DUPLICATES,
+    "separate_removals": COUNT_ROWS_WITHOUT_ASK,
     "find_scopes": None,
     "list_observed_items": None,
     "find_unread": None,
@@ -104,12 +112,14 @@ COMPARISON_STEPS: Steps = {"compare_rows": None, "find_missing": COUNT_MISSING}
 CLOSURE_STEPS: Steps = {
     "find_suspects": "SELECT count(*) FROM missing_count",
     "find_closures": COUNT_MISSING,
+    "close_removed": COUNT_REMOVALS,
     "find_confirmations": COUNT_INCOMPLETE,
     "find_reconfirmed": None,
 }
 INSERT_STEPS: Steps = {
     "insert_rejects": COUNT_REJECTS,
     "insert_changes": COUNT_DIFFERENCES,
+    "insert_removals": COUNT_REMOVALS,
     "update_confirmations": COUNT_CONFIRMATIONS,
     "insert_observations": None,
     "update_aggregates": "SELECT count(*) FROM aggregate_in_catalog",

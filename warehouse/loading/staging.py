@@ -171,7 +171,9 @@ def stream_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> AbstractContex
 
 
 def selection_key(header: ShardHeader) -> str:
-    """Return `catalog`, `listing`, or a digest of the items that a shard requests, in whatever order."""
+    """Return `live`, `catalog`, `listing`, or a digest of a shard's items, in whatever order."""
+    if header.live:
+        return "live"
     if header.items is None:
         return "listing" if header.listing else "catalog"
     items = json.dumps(sorted(header.items, key=str), ensure_ascii=False)

@@ -43,10 +43,11 @@ class Rank(IntEnum):
 class Event(NamedTuple):
     """Something that was observed of a quote at `at` by a run.
 
-    A ROW, and only that, has a state. A CHECK is the end of a complete observation that started at
-    `observed_from`; `unread` says that a rejected row may have been the quote's. A REPLACEMENT is a row of
-    another item that has taken the id of this one. An ACCEPTANCE is a user's word that the missing quotes are
-    gone. A CLOSURE was decided by an older version, for reasons that are not stored.
+    A ROW, and only that, has a state; one without a state says that the quote was removed. A CHECK is the end
+    of a complete observation that started at `observed_from`; `unread` says that a rejected row may have been
+    the quote's. A REPLACEMENT is a row of another item that has taken the id of this one. An ACCEPTANCE is a
+    user's word that the missing quotes are gone. A CLOSURE was decided by an older version, for reasons that
+    are not stored.
     """
 
     at: int

@@ -26,6 +26,8 @@ SELECT (SELECT count(*) FROM store.history WHERE valid_to < $since)
 DELETE_SEALED_ITEMS: Final = "DELETE FROM store.sealed_items WHERE month < $month::DATE - INTERVAL 1 MONTH"
 DELETE_ITEMS: Final = "DELETE FROM store.observed_items WHERE observed_at < $since - INTERVAL 1 MONTH"
 
+DELETE_REMOVALS: Final = "DELETE FROM store.removal WHERE removed_at < $since - INTERVAL 1 MONTH"
+
 
 def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta) -> int:
     """Delete the states that ended before the month which lies `keep` ago; return how many.
@@ -48,6 +50,7 @@ def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta
             delete_months(db, parts)
         db.execute(DELETE_SEALED_ITEMS, {"month": since.date()})
         db.execute(DELETE_ITEMS, {"since": since})
+        db.execute(DELETE_REMOVALS, {"since": since})
         db.execute("DELETE FROM store.kept_history")
         db.execute("INSERT INTO store.kept_history VALUES (?)", [since])
         update_history(db)

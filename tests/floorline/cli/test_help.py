@@ -33,7 +33,7 @@ def test_names_of_the_commands() -> None:
     assert set(LEAVES) == {
         "snapshot", "plan", "status", "doctor", "query", "export", "backup", "restore", "sandbox", "demo",
         "dashboard", "price", "report", "up", "ui", "prefect", "deployments", "schema", "gaps", "metrics",
-        "migrate",
+        "migrate", "live",
         "backfill list", "backfill show", "backfill cancel",
         "alerts list", "alerts show", "alerts clear", "alerts accept",
         "alerts test", "alerts check", "alerts apply",

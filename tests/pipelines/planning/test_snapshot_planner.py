@@ -252,3 +252,11 @@ def test_each_item_is_in_one_shard_per_currency_and_provider(
             matching = [s for s in shards if s.currency == currency and provider in s.providers]
             planned_items = [item for shard in matching for item in shard.items or ()]
             assert sorted(planned_items, key=str) == sorted(selection, key=str)
+
+
+def test_live_basket_needs_the_feeds_and_what_they_can_name() -> None:
+    with pytest.raises(PlanForbids, match="does not include the feeds"):
+        plan(None, tier="pro", live=True)
+    assert any("the feed of asks" in note for note in plan(items(100), tier="quant", live=True).notes)
+    with pytest.raises(ConfigError, match="at most 100 items"):
+        plan(items(101), tier="quant", live=True)

@@ -3,7 +3,7 @@
 -- aggregate_in_catalog, reject_key, renamed_item, accepted, store, where no month is sealed that ended after late_from;
 -- known_items from items_from on; the variables of find_late_from.sql.
 -- Out: late_base (their last change before that time), and by kind of event late_change (what the store has),
--- late_current, late_sighting, late_coverage, late_unread, late_replacement, late_acceptance. Times in
+-- late_current, late_sighting, late_coverage, late_unread, late_replacement, late_removal, late_acceptance. Times in
 -- microseconds since 1970.
 
 -- The scopes that cover a late quote; of an aggregate in a catalog, from `since` on.
@@ -103,6 +103,14 @@ FROM late_key k
 JOIN store.item i ON i.source = getvariable('source') AND i.item_id = k.item_id AND i.base_name <> k.base_name
 JOIN row_of_item n ON n.item_key = i.item_key
 WHERE n.observed_at >= getvariable('late_from');
+
+CREATE OR REPLACE TEMP TABLE late_removal AS
+SELECT m.quote_key, epoch_us(m.removed_at) AS removed_at, m.run_key, r.run_id
+FROM store.removal m SEMI JOIN late_key USING (quote_key) JOIN store.run r USING (run_key)
+WHERE m.removed_at >= getvariable('late_from')
+UNION ALL
+SELECT quote_key, epoch_us(removed_at), getvariable('run_key'), getvariable('run_id')
+FROM removal SEMI JOIN late_key USING (quote_key);
 
 CREATE OR REPLACE TEMP TABLE late_acceptance AS
 SELECT a.provider_key, epoch_us(a.accepted_at) AS accepted_at, a.run_key, r.run_id

@@ -20,6 +20,9 @@ CREATE OR REPLACE TEMP TABLE outdated_book AS
 SELECT book_key, provider_key, currency, delivery, k.since - INTERVAL 1 MONTH AS known_from
 FROM store.book, store.kept_history k WHERE book_key IN (SELECT book_key FROM later_observation);
 
+DELETE FROM removal r USING outdated_book b
+WHERE b.book_key = r.quote_key & 1048575 AND r.removed_at < b.known_from;
+
 DELETE FROM staged_row r USING outdated_book b, page p
 WHERE b.book_key = r.quote_key & 1048575 AND p.page = r.page AND p.observed_at < b.known_from;
 
@@ -28,9 +31,11 @@ FROM outdated_book b
 WHERE b.provider_key = o.provider_key AND b.currency = o.currency AND b.delivery = o.delivery
     AND o.observed_from < b.known_from;
 
--- The quotes of this run: with a row, or covered by a complete observation.
+-- The quotes of this run: with a row, removed, or covered by a complete observation.
 CREATE OR REPLACE TEMP TABLE run_quote AS
 SELECT quote_key FROM staged_row
+UNION
+SELECT quote_key FROM removal
 UNION
 SELECT c.quote_key
 FROM store.current c
@@ -51,6 +56,8 @@ SELECT unnest(n.item_keys)::BIGINT << 20 | n.book_key AS quote_key
 FROM known_items n
 SEMI JOIN later_observation l ON l.run_key = n.run_key AND l.book_key = n.book_key
 WHERE n.observed_at >= getvariable('observed_from')
+UNION
+SELECT quote_key FROM store.removal WHERE removed_at >= getvariable('observed_from')
 UNION
 SELECT q.quote_key
 FROM (

@@ -65,6 +65,7 @@ WHERE i.item_key = c.item_key AND c.seen_at > r.kept_to AND i.source IN (SELECT 
 DELETE FROM store.observation WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.observed_items WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.missing_count WHERE run_key IN (SELECT run_key FROM forgotten);
+DELETE FROM store.removal WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.acceptance WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.market_stat WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.reject WHERE run_key IN (SELECT run_key FROM forgotten);
