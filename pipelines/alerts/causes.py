@@ -40,6 +40,7 @@ TRAITS: Final[dict[str, CauseTraits]] = {
     "database.restored": CauseTraits("warning", "floorline doctor"),
     "warehouse.damaged": CauseTraits("failure", "floorline maintain verify"),
     "holdings.unreadable": CauseTraits("warning", "floorline config check"),
+    "feed.silent": CauseTraits("warning", "floorline status"),
     "watch.warning": CauseTraits("warning", "floorline watches check {subject}"),
     "watch.failure": CauseTraits("failure", "floorline watches check {subject}"),
     "watch.broken": CauseTraits("warning", "floorline watches check {subject}"),

@@ -35,9 +35,10 @@ class GapPart:
 class Gap:
     """A time range (UTC) without a complete observation of a basket in one currency, in ordered `pieces`.
 
-    `cause` is absent (nothing ran), skipped or cancelled (runs were due and took nothing), failed or
-    incomplete. `runs` are the runs in the gap, and `reasons` say why they, and those that were due, were not
-    complete. `bids_lost`: the basket has bids too, of which the API keeps no history.
+    `cause` is absent (nothing ran), skipped or cancelled (runs were due and took nothing), failed,
+    incomplete, or feed: a live feed was not heard, and what a snapshot found after it is known. `runs` are
+    the runs in the gap, and `reasons` say why they, and those that were due, were not complete. `bids_lost`:
+    the basket has bids too, of which the API keeps no history.
     """
 
     basket: str

@@ -19,6 +19,7 @@ from pipelines.backfill.gap_parts import (
     BasketGap,
     FilledTime,
     Gap,
+    GapPart,
     Retention,
     classify_gap,
     whole_days,
@@ -39,6 +40,11 @@ from warehouse.state.ticks import read_ticks
 # The API must still keep the start of a gap when the backfill that fills the gap ends.
 RETENTION_MARGIN: Final = timedelta(hours=1)
 FIRST_RUN: Final = "SELECT min(started_at) FROM runs WHERE flow = 'snapshot' AND source = ? AND basket = ?"
+FEED_GAPS: Final = """
+SELECT run_id, started_at, finished_at, incomplete_reason FROM runs
+WHERE flow = 'live' AND state = 'incomplete' AND source = ? AND basket = ? AND finished_at > ?
+ORDER BY started_at
+"""
 WHY_INEXACT: Final = (
     f"the API's history is exact in {EXACT_CURRENCY} only; `floorline backfill` fetches this time in it"
 )
@@ -75,6 +81,8 @@ async def find_gaps(
         ]
         if basket_gaps:
             gaps += await _classify(settings, source, basket_gaps, clock=clock, on_request=on_request)
+    for basket in baskets:
+        gaps += read_published(settings.paths, clock, partial(_find_feed_gaps, settings, basket, since=since))
     return gaps
 
 
@@ -143,6 +151,25 @@ def _find_basket_gaps(
                 until=now,
             )
         ]
+
+
+def _find_feed_gaps(settings: Settings, basket: BasketSettings, *, since: datetime | None) -> list[Gap]:
+    """Return the times in which a feed of a basket was not heard."""
+    rows = run_query(settings.paths, FEED_GAPS, [basket.source, basket.name, since or BEGINNING_OF_TIME]).rows
+    return [
+        Gap(
+            basket.name,
+            basket.source,
+            EXACT_CURRENCY,
+            start,
+            end,
+            cause="feed",
+            runs=(run_id,),
+            reasons=(),
+            pieces=(GapPart(start, end, "lost", reason),),
+        )
+        for run_id, start, end, reason in rows
+    ]
 
 
 async def _classify(

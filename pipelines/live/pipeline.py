@@ -25,6 +25,7 @@ from pipelines.exit_codes import run_state
 from pipelines.live.event_lander import EventLander
 from pipelines.live.feed_follower import FeedFollower, FeedSpan
 from pipelines.live.micro_batch import land_span
+from pipelines.live.silence import SilenceCheck
 from pipelines.live.state_reader import StateReader
 from pipelines.loading import load_before_exit, load_in_thread
 from pipelines.planning.baskets import BasketPlanner, PlannedBasket
@@ -43,7 +44,10 @@ WHERE flow = 'live' AND state IN ('done', 'incomplete') AND source = ? AND baske
 
 
 class LivePipeline:
-    """Follows the feeds of the live baskets called `names`, or of all; `tell` gets lines for people."""
+    """Follows the feeds of the live baskets called `names`, or of all; `tell` gets lines for people.
+
+    `silence` compares the feeds with what snapshots find, once the pipeline runs.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class LivePipeline:
         self._tell = tell
         self._landed = asyncio.Event()
         self._breaker: AuthBreaker
+        self.silence: SilenceCheck
 
     async def run(self) -> None:
         """Follow the feeds until this call is cancelled, or until the sources refuse them all.
@@ -68,14 +73,13 @@ class LivePipeline:
         """
         prepare_warehouse(self._settings, self._clock.now())
         self._breaker = AuthBreaker(self._settings, self._clock)
-        loader = asyncio.create_task(self._load_landed())
+        self.silence = SilenceCheck(self._settings, self._clock)
+        guards = [asyncio.create_task(work) for work in (self._load_landed(), self.silence.run())]
         try:
             sources = dict.fromkeys(basket.source for basket in self._baskets)
             following = [asyncio.create_task(self._follow_source(source)) for source in sources]
-            await _wait_for_all([loader, *following], following)
+            await _wait_for_all(guards, following)
         finally:
-            loader.cancel()
-            await asyncio.gather(loader, return_exceptions=True)
             load_before_exit(self._settings, self._clock)
 
     async def _follow_source(self, source: str) -> None:
@@ -127,6 +131,7 @@ class LivePipeline:
             on_span=lambda span: self._land_span(follower, span),
             tell=self._tell,
         )
+        self.silence.add(follower)
         landing = asyncio.create_task(lander.run())
         try:
             await _wait_for_all([landing], [asyncio.create_task(follower.run())])

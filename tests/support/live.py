@@ -29,6 +29,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run)
         self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None]
+        self.pipeline: LivePipeline
 
     def start(self) -> None:
         """Start to follow."""
@@ -56,7 +57,8 @@ class Follower:
             assert task is not None
             self._task = task
             self._ready.set()
-            await LivePipeline(self._bench.settings, clock=self._clock, tell=self.lines.append).run()
+            self.pipeline = LivePipeline(self._bench.settings, clock=self._clock, tell=self.lines.append)
+            await self.pipeline.run()
 
         try:
             asyncio.run(main())

@@ -52,9 +52,10 @@ class Alert:
     `cause` is one of `auth.failed`, `quota.exhausted`, `plan.forbids`, `snapshot.incomplete`,
     `contract.changed`, `provider.dark`, `landing.unreadable`, `database.restored`, `silence`, `key.next`,
     `clock.ahead`, `catalog.doubted`, `channel.failed`, `watch.warning`, `watch.failure`, `watch.broken`,
-    `warehouse.damaged`, `holdings.unreadable`.
-    `subject` is a basket, a provider, a run, a catalog, a channel, a watch or a key's fingerprint, or empty
-    for the whole source. `repeats` counts how often an open alert was raised again. Times are UTC.
+    `warehouse.damaged`, `holdings.unreadable`, `feed.silent`.
+    `subject` is a basket, a provider, that and a feed, a run, a catalog, a channel, a watch or a key's
+    fingerprint, or empty for the whole source. `repeats` counts how often an open alert was raised again.
+    Times are UTC.
     """
 
     cause: str

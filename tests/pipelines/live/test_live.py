@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from common.errors import KeyRevoked, PlanForbids
+from pipelines.backfill.gaps import find_gaps
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.clocks import SandboxClock
 from tests.support.live import PROVIDERS, following, is_current
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, catalog_of
@@ -65,6 +68,31 @@ def test_break_is_a_gap_and_leaves_no_ghost(bench: Bench, box: Sandbox) -> None:
     )
     assert len(gaps) == 2
     assert all(reason.startswith("the feed of asks was not heard: GET /v1/feed/prices") for (reason,) in gaps)
+    found = asyncio.run(find_gaps(bench.settings, SandboxClock(box), on_request=pytest.fail))
+    assert [(gap.cause, gap.pieces[0].what, gap.pieces[0].why) for gap in found] == [
+        ("feed", "lost", reason) for (reason,) in gaps
+    ]
+
+
+def test_feed_that_is_silent_about_a_marketplace_raises_an_alert(bench: Bench, box: Sandbox) -> None:
+    box.fault("feed_silence", provider="steam")
+    with following(bench, box) as follower:
+        box.advance(10)
+        box.move(30, provider="steam")
+        bench.snapshot(clock=SandboxClock(box))
+        wait_until(lambda: is_current(bench, box), every=0.2)
+        follower.pipeline.silence.check()
+        (alert,) = bench.alerts()
+        assert (alert.cause, alert.subject) == ("feed.silent", "steam: feed of asks")
+        assert "snapshots found 30 changes meanwhile" in alert.message
+        box.faults.clear()
+        box.break_feeds()
+        wait_until(lambda: follower.count("is open") >= 2)
+        box.advance(10)
+        box.move(30, provider="steam")
+        wait_until(lambda: is_current(bench, box), every=0.2)
+        follower.pipeline.silence.check()
+    assert bench.alerts() == []
 
 
 def test_floods_repeats_and_late_events_change_nothing_else(bench: Bench, box: Sandbox) -> None:
