@@ -27,6 +27,9 @@ RUN_ENV: Final = {
 ANCHOR: Final = (
     "2026-01-01T00:00:00+00:00"  # schedule slots are round times, whenever the deployment is applied
 )
+LIVE: Final = "flows.live.live"
+# A run that is due while the last one goes on is cancelled: so one that ended is followed by another.
+LIVE_EVERY: Final = timedelta(minutes=5)
 NIGHTLY: Final = {"cron": "40 3 * * *", "timezone": "UTC", "active": True}
 HEADER: Final = """\
 # Deployments for `prefect deploy --all`, written by `floorline deployments` from a configuration:
@@ -53,11 +56,16 @@ def build_deployments(
 
     Runs start in `folder`, which needs no content: without one, Prefect would copy the current folder for
     every run. `command` starts Prefect's engine on the machine of every worker; without it, Prefect starts a
-    process of its own before, which only finds out how to start the engine.
+    process of its own before, which only finds out how to start the engine. The feeds are followed by another
+    process of `floorline up`, and by no run.
     """
     _check_path(str(config))
     _check_path(str(folder))
-    deployments = [_build_deployment(fields, folder) for fields in _deployments(settings, config)]
+    deployments = [
+        _build_deployment(fields, folder)
+        for fields in _deployments(settings, config)
+        if fields["entrypoint"] != LIVE
+    ]
     for deployment in deployments if command else ():
         deployment.job_variables = {**deployment.job_variables, "command": command}
     return deployments
@@ -119,6 +127,16 @@ def _deployments(settings: Settings, config: Path | None) -> Iterator[dict[str, 
             parameters={"source": source, "config": config},
             tags=[f"source:{source}"],
             schedules=[_schedule(every)],
+        )
+    if live := settings.live_baskets:
+        yield _deployment(
+            "live",
+            f"Follows the live feeds of the basket{'s' if len(live) > 1 else ''}"
+            f" {', '.join(basket.name for basket in live)}, until it is cancelled.",
+            LIVE,
+            parameters={"config": config},
+            tags=[f"source:{source}" for source in dict.fromkeys(basket.source for basket in live)],
+            schedules=[_schedule(LIVE_EVERY)],
         )
     yield _deployment(
         "nightly",

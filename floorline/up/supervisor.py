@@ -1,4 +1,4 @@
-"""Supervisor: start, restart and stop the processes of `floorline up`: a server, its workers, a dashboard."""
+"""Supervisor: start, restart and stop the processes of `floorline up`: server, workers, feeds, dashboard."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from common.warehouse_errors import WarehouseUnusable
 from floorline.up import access, environment, logs
 from floorline.up.dashboard_process import DashboardProcess
 from floorline.up.lines import LogFormat, open_log, report, warn
+from floorline.up.live_process import LiveProcess
 from floorline.up.lost_runs import LostRunWatcher
 from floorline.up.metrics_page import FILE
 from floorline.up.server_process import REACH_TIMEOUT, ServerProcess
@@ -76,6 +77,7 @@ class Supervisor:
         self._logs = self._home / "logs"
         self._server: ServerProcess | None = None
         self._dashboard: DashboardProcess | None = None
+        self._live: LiveProcess | None = None
         self._workers = WorkerGroup(self._logs, self._lock_path)
         self._lock: IO[str] | None = None  # until this process ends
         self._access: access.ServerAccess | None = None
@@ -111,6 +113,11 @@ class Supervisor:
         else:
             await self._start_server()
         await self._schedule()
+        if self._settings.live_baskets:
+            self._live = LiveProcess(self._config, self._logs, self._lock_path)
+            self._live.start(self._home)
+            names = ", ".join(basket.name for basket in self._settings.live_baskets)
+            report("live.starting", f"Live: {names}")
         if self._dashboard is not None:
             self._dashboard.start(self._home)
             address = self._dashboard.address
@@ -132,8 +139,9 @@ class Supervisor:
                 if self._server is not None:
                     self._server.check()
                 self._workers.restart_dead(self._home)
-                if self._dashboard is not None:
-                    self._dashboard.restart_dead(self._home)
+                for part in (self._dashboard, self._live):
+                    if part is not None:
+                        part.restart_dead(self._home)
 
     async def stop(self) -> None:
         """Pause the schedules; then stop the runs, the workers and the server, in this order."""
@@ -141,16 +149,17 @@ class Supervisor:
             return
         for task in self._tasks:
             task.cancel()
-        if self._dashboard is not None:
-            self._dashboard.process.terminate()
+        parts = [part.process for part in (self._dashboard, self._live) if part is not None]
+        for process in parts:
+            process.terminate()
         server = self._server.process if self._server is not None else None
         # Only the server knows the processes of the runs.
         if self._workers.processes and (server is None or server.returncode is None):
             await self._stop_runs()
         self._runs_stopped = True
         await self._workers.stop()
-        if self._dashboard is not None:
-            await asyncio.to_thread(self._dashboard.process.shut_down, STOP_TIMEOUT, STOP_TIMEOUT)
+        for process in parts:
+            await asyncio.to_thread(process.shut_down, STOP_TIMEOUT, STOP_TIMEOUT)
         if server is None:
             self._remove_files()
             return
@@ -165,7 +174,8 @@ class Supervisor:
         """Stop at once: wait for no run, and kill the processes once the runs are stopped."""
         self._in_haste = True
         if self._runs_stopped:
-            others = [part.process for part in (self._server, self._dashboard) if part is not None]
+            parts = (self._server, self._dashboard, self._live)
+            others = [part.process for part in parts if part is not None]
             for process in (*self._workers.processes, *others):
                 process.signal_all(signal.SIGKILL)
 

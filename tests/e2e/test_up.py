@@ -34,12 +34,12 @@ def market(tier: str, items: int = 300) -> Options:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningUp, Sandbox, Sandbox]]:
-    """Run `floorline up` with a dashboard and two baskets of two sources on short intervals."""
+    """Run `floorline up` with a dashboard and two baskets on short intervals, of which one is live, too."""
     with serve(market("quant")) as one, serve(market("free")) as two:
         bench = Bench.at(
             tmp_path_factory.mktemp("up"),
             {"one": one, "two": two},
-            basket("quick", source="one", providers=["buff163"], every="15s"),
+            basket("quick", source="one", providers=["buff163"], every="15s", live=True),
             catalog_of("steam", "buff163", "csfloat", name="full", source="two", every="20s"),
         )
         with running_up(bench, "--dashboard", "--dashboard-port", "0") as started:
@@ -71,6 +71,23 @@ def test_baskets_run_on_schedule_and_the_database_grows(
     assert last["name"].startswith(f"quick {last['expected_start_time'][:16]}")
     assert {"floorline", "basket:quick", "source:one"} <= set(last["tags"])
     assert "snapshot-quick" in {artifact["key"] for artifact in up.query("artifacts")}
+
+
+def test_feeds_are_followed_beside_the_runs(running: tuple[RunningUp, Sandbox, Sandbox]) -> None:
+    up, one, _ = running
+    told = "SELECT count(*) FROM runs WHERE flow = 'live' AND basket = 'quick' AND rows_fetched > 0"
+
+    def has_told() -> bool:
+        ids = [
+            item_id for (item_id,) in up.bench.query("SELECT item_id::INT FROM quotes WHERE source = 'one'")
+        ]
+        one.move(1, provider="buff163", item_ids=ids)
+        return bool(up.bench.query(told)[0][0])
+
+    wait_until(lambda: one.feeds.connections, 240, every=0.2)
+    wait_until(up.bench.paths.published.exists, 240, every=0.2)
+    wait_until(has_told, 150, every=1)
+    assert len(up.children("floorline live")) == 1
 
 
 def test_dashboard_is_served_without_keys_and_restarted(
@@ -137,7 +154,7 @@ def test_files_are_private_and_contain_no_key(running: tuple[RunningUp, Sandbox,
     home = up.bench.paths.root / "prefect"
     logs = sorted((home / "logs").iterdir())
     assert "2 baskets run every few minutes: PostgreSQL is better" in up.output()
-    assert [log.name for log in logs] == ["dashboard.log", "server.log", "up.log", "worker-1.log"]
+    assert [log.name for log in logs] == ["dashboard.log", "live.log", "server.log", "up.log", "worker-1.log"]
     assert {stat.S_IMODE(log.stat().st_mode) for log in logs} == {0o600}
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     for path in home.rglob("*"):

@@ -11,7 +11,7 @@ from prefect.utilities.importtools import import_object
 
 from common.errors import ConfigError
 from flows.automations import LOST_AFTER
-from flows.deployments import HEARTBEAT, NIGHTLY, build_deployments, render_prefect_yaml
+from flows.deployments import HEARTBEAT, LIVE, NIGHTLY, build_deployments, render_prefect_yaml
 from pipelines.config import Settings, load_settings, parse_settings
 from tests.support.json_outputs import read_result
 from tests.support.snapshots import basket, main_with, toml
@@ -48,6 +48,17 @@ def test_each_basket_has_a_deployment() -> None:
     (schedule,) = two["schedules"]
     assert (schedule["interval"], schedule["timezone"], schedule["active"]) == (60, "UTC", True)
     assert by_name["nightly"]["schedules"] == [NIGHTLY]
+
+
+def test_live_baskets_have_a_deployment_that_up_does_not_need(tmp_path: Path) -> None:
+    live = settings(basket("core", live=True), basket("two"))
+    deployment = deployments(render_prefect_yaml(live, Path("/etc/f.toml")))["live"]
+    assert deployment["entrypoint"] == LIVE
+    assert deployment["parameters"] == {"config": "/etc/f.toml"}
+    assert deployment["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
+    assert import_object(LIVE).name == "live"
+    names = [each.name for each in build_deployments(live, Path("/etc/f.toml"), tmp_path)]
+    assert names == ["core", "two", "on-demand", "nightly"]
 
 
 def test_baskets_of_one_deployment_share_its_runs() -> None:
