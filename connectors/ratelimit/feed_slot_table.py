@@ -11,7 +11,7 @@ from common.state_database import StateConnection
 # A key may have so many connections at once, those to both feeds together.
 MAX_CONNECTIONS: Final = 2
 # A holder that does not renew its connection has ended without giving it back.
-LIFETIME: Final = 60.0
+LIFETIME: Final = 30.0
 
 
 class FeedSlotTable(Struct, frozen=True):

@@ -181,7 +181,7 @@ class RateLimiter:
     async def feed_connection(self) -> AsyncIterator[None]:
         """Wait for one of the connections to feeds that the key may have, and hold it.
 
-        All processes that share the ledger count. A process that dies holds its connection for a minute more.
+        All processes that share the ledger count. A process that dies holds its connection for half a minute.
         """
         holder = secrets.token_hex(8)
         while not self._ledger.claim_feed(holder, self._clock.now()):
