@@ -17,6 +17,9 @@ from connectors.pages import PageSink, TypedPage
 if TYPE_CHECKING:
     import polars as pl
 
+    from common.shards import Item
+    from connectors.listings import ListingWalk
+
 from connectors.ratelimit.limiter import RateLimiter
 from connectors.shards import Shard
 
@@ -115,6 +118,15 @@ class Connector(ABC):
     async def market_stats(self) -> pl.DataFrame:
         """Return the figures of all items over all marketplaces, schema `MARKET_STATS`."""
         raise PlanForbids("this API has no market figures", self.source)
+
+    async def walk_listings(self, item: Item, cap: int) -> ListingWalk:
+        """Read the offers of single copies of an item, the cheapest first, up to about `cap` of them.
+
+        A walk that fails after its first page is an interrupted one. Raises what the client raises for the
+        first page, and the errors that end every request of the source.
+        """
+        del item, cap
+        raise PlanForbids("this API lists no single offers", self.source)
 
     @abstractmethod
     async def extract(

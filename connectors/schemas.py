@@ -84,6 +84,40 @@ MARKET_STATS = pl.Schema(
     }
 )
 
+# The offers of single copies that walks saw, and the walks; see `connectors.listings`.
+LISTINGS = pl.Schema(
+    {
+        "item_id": pl.String(),
+        "market_hash_name": pl.String(),
+        "first_seen": TIMESTAMP,
+        "last_seen": TIMESTAMP,
+        "listing_id": pl.String(),
+        "price": MONEY,
+        "name": pl.String(),
+        "phase": pl.String(),
+        "paint_index": pl.Int64(),
+        "wear": pl.String(),
+        "paint_seed": pl.Int64(),
+        "fade": pl.Float64(),
+        "hardened": pl.String(),
+        "stickers": pl.String(),
+        "charm": pl.String(),
+        "delivery": pl.String(),
+    }
+)
+LISTING_WALKS = pl.Schema(
+    {
+        "item_id": pl.String(),
+        "market_hash_name": pl.String(),
+        "started_at": TIMESTAMP,
+        "ended_at": TIMESTAMP,
+        "end": pl.String(),
+        "total": pl.Int64(),
+        "offers": pl.Int64(),
+        "reach": MONEY,
+    }
+)
+
 
 def quote_keys(rows: pl.DataFrame) -> list[str]:
     """Return the keys of `rows` (schema `QUOTES`), each made of item id, phase and provider.

@@ -8,8 +8,8 @@ from common.shards import Item
 
 BATCH_ITEMS: Final = 100
 # One request per item, the pages of a provider's catalog, one request per 100 items, the whole index as one
-# stream, or the pages of a source that lists everything at once.
-Route = Literal["item", "catalog", "batch", "stream", "listing"]
+# stream, the pages of a source that lists everything at once, or the offers of one item after the other.
+Route = Literal["item", "catalog", "batch", "stream", "listing", "offers"]
 ASK_DELIVERIES: Final = ("standard",)
 BID_DELIVERIES: Final = ("bid",)
 LISTING_DELIVERIES: Final = ("standard", "instant")

@@ -24,6 +24,7 @@ from common.shards import Item
 from connectors.base import Account, Connector, ExtractResult
 from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
+from connectors.listings import ListingWalk
 from connectors.pages import PageSink, TypedPage
 from connectors.pagination import OffsetPaginator, PageInfo
 from connectors.shards import BID_DELIVERIES, Shard
@@ -37,6 +38,8 @@ from connectors.skinshark.listing import (
     parse_page_info,
 )
 from connectors.skinshark.markets import MARKETS, UNLISTED_NUMBER, catalog_folder, not_served, providers_of
+from connectors.skinshark.offer_walk import OfferWalk, ReceivedPage
+from connectors.skinshark.offers import COST, decode_page, route_of
 from connectors.skinshark.reader import ContentHandler, Reader
 from connectors.skinshark.refusals import needs_pages, refuses_market, refuses_value
 from connectors.skinshark.rows import Row
@@ -190,6 +193,20 @@ class SkinShark(Connector):
 
                 await self._extract_listing(collect)
             return self._ids_by_name
+
+    async def walk_listings(self, item: Item, cap: int) -> ListingWalk:
+        """Read the offers of an item; see `Connector.walk_listings`. Each page takes five tokens."""
+        route, name = route_of(item.item_id or ""), item.market_hash_name
+
+        async def decode(data: bytes, observed_at: datetime) -> ReceivedPage:
+            page = await asyncio.to_thread(decode_page, data, name, route=route, source=self.source)
+            return ReceivedPage(page, observed_at)
+
+        async def read_page(number: int, limit: int) -> ReceivedPage:
+            params = [("page", str(number)), ("limit", str(limit))]
+            return await self._reader.read(route, params, decode, for_sub_user=True, cost=COST)
+
+        return await OfferWalk(item, cap, read_page, self.source).run()
 
     async def _extract_listing(self, handle: _PageHandler) -> ExtractResult:
         """Fetch the listing as one page; once that needs pages, page by page from then on."""

@@ -34,10 +34,12 @@ def _check_baskets(settings: Settings) -> Iterator[Problem]:
         elif _lacks_currency(basket, settings.sources[basket.source]):
             phrase = 'must be ["USD"]: SkinShark has prices in US dollars only'
             yield Problem(("baskets", place, "currencies"), phrase)
+        elif basket.listings and (phrase := _explain_no_listings(basket, settings.sources[basket.source])):
+            yield Problem(("baskets", place, "listings"), phrase)
         elif _reads_nothing(basket, settings.sources[basket.source]):
             phrase = (
                 "is read on behalf of a sub-user, and /market/prices takes the merchant itself: set"
-                " bids = true, or name a source without on_behalf_of"
+                " bids = true or listings = true, or name a source without on_behalf_of"
             )
             yield Problem(("baskets", place, "source"), phrase)
         first = settings.deployments[basket.deployment_name][0]
@@ -86,7 +88,19 @@ def _lacks_currency(basket: BasketSettings, source: AnySource) -> bool:
 
 def _reads_nothing(basket: BasketSettings, source: AnySource) -> bool:
     """Return whether a basket only wants asks, which no sub-user has."""
-    return isinstance(source, SkinsharkSettings) and source.on_behalf_of is not None and not basket.bids
+    for_sub_user = isinstance(source, SkinsharkSettings) and source.on_behalf_of is not None
+    return for_sub_user and not (basket.bids or basket.listings)
+
+
+def _explain_no_listings(basket: BasketSettings, source: AnySource) -> str:
+    """Return why the offers of a basket's items cannot be read; empty where they can."""
+    if not isinstance(source, SkinsharkSettings):
+        return "must be left out: only SkinShark lists single offers"
+    if source.market != "all":
+        return 'needs market = "all" in its source: offers are those of all markets'
+    if tuple(basket.items) == ("all",):
+        return "needs named items: each item takes a request or more"
+    return ""
 
 
 def _describe_unknown(source: str, settings: Settings) -> str:

@@ -134,6 +134,18 @@ class BasketSettings(Table):
         examples=["auto"],
     )
 
+    listings: bool = Field(
+        default=False,
+        description="Also read the offers of single copies of each item, which must be named (SkinShark)",
+        examples=[True],
+    )
+    listings_cap: int = Field(
+        default=100,
+        ge=1,
+        le=5_000,
+        description="How many offers of an item are read, the cheapest first; each 100 take a request",
+        examples=[300],
+    )
     deployment: Name | None = Field(
         default=None,
         description="The deployment that observes the basket; baskets with the same one share its flow runs,"

@@ -135,6 +135,7 @@ class BasketPlanner:
             currencies=currencies,
             asks=_takes_asks(self._settings.sources[basket.source]),
             items=items,
+            listings_cap=basket.listings_cap if basket.listings else 0,
             bidders=_bidders(providers, marketplaces) if basket.bids and providers else (),
             every_provider=every_provider,
             every_bidder=every_provider,

@@ -207,7 +207,7 @@ def _alternatives(request: SnapshotRequest) -> Iterator[tuple[str, SnapshotReque
 
 def _minutes(plan: SnapshotPlan, limits: TierLimits) -> float | None:
     """Return the duration of a run at the tier's rate limit in minutes; None without a limit."""
-    return None if limits.per_minute is None else plan.requests / limits.per_minute
+    return None if limits.per_minute is None else plan.tokens / limits.per_minute
 
 
 def _monthly(plan: SnapshotPlan, frequency: RunFrequency) -> int:

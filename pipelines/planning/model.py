@@ -12,7 +12,8 @@ from connectors.shards import Route, Shard
 class SnapshotRequest:
     """The quotes that a basket requests from a source, in the names of the source.
 
-    `items` None is the whole catalog. Without `asks`, only bids are requested. `bidders` are the providers
+    `items` None is the whole catalog. Without `asks`, only bids are requested. The offers of
+    each item are read up to `listings_cap`. `bidders` are the providers
     whose buy orders are requested, too. `every_provider` and `every_bidder` say that the source has no
     others. `phased` are the names of items that have phases. `fx` says whether the API converts currencies,
     or one table of rates does when the quotes are read. `live` follows the feeds, too. `runs_a_day` is the
@@ -25,6 +26,7 @@ class SnapshotRequest:
     providers: tuple[str, ...]
     currencies: tuple[str, ...] = ("USD",)
     asks: bool = True
+    listings_cap: int = 0
     bidders: tuple[str, ...] = ()
     every_provider: bool = False
     every_bidder: bool = False
@@ -66,7 +68,7 @@ class PlanStep:
     """One route of a plan: some items (None: all) at some providers, in one currency.
 
     `requests` is the exact number, or the maximum if the size of a catalog is unknown; `at_least` is the
-    minimum.
+    minimum. Each request takes `cost` of the limit per minute. A step by "offers" has no shard.
     """
 
     route: Route
@@ -77,6 +79,7 @@ class PlanStep:
     requests: int
     at_least: int
     every_provider: bool = False
+    cost: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,16 @@ class SnapshotPlan:
     def requests(self) -> int:
         """The requests of a run without retries: exact, or the maximum if a catalog's size is unknown."""
         return sum(step.requests for step in self.steps) + self.fx_table
+
+    @property
+    def tokens(self) -> int:
+        """What these requests take of the limit per minute."""
+        return sum(step.requests * step.cost for step in self.steps) + self.fx_table
+
+    @property
+    def walked_items(self) -> tuple[Item, ...]:
+        """The items whose offers are read one by one."""
+        return next((step.items or () for step in self.steps if step.route == "offers"), ())
 
     @property
     def least_requests(self) -> int:

@@ -16,6 +16,7 @@ from connectors.shards import (
     request_count,
 )
 from connectors.skinshark.markets import needs_proof
+from connectors.skinshark.offers import COST, PAGE_OFFERS
 from connectors.tiers import TierLimits
 from pipelines.planning.model import CatalogSizes, PlanStep, SnapshotPlan, SnapshotRequest
 
@@ -83,7 +84,35 @@ def _plan_listing(request: SnapshotRequest) -> SnapshotPlan:
         names = request.items is None and not request.asks
         steps.append(_listing_step(request, BID_DELIVERIES, 1 + names, at_least=1 + names))
         notes.append("the bids are what a deposit pays: one request" + (", and the listing" if names else ""))
+    if request.listings_cap and request.items:
+        step = _offers_step(request, request.items)
+        steps.append(step)
+        if step.requests > step.at_least:
+            notes.append(
+                f"how many pages of offers an item has is unknown: {step.at_least:,} to {step.requests:,}"
+                f" requests for {len(step.items or ()):,} items"
+            )
+        notes.append(f"each request for offers takes {COST} tokens: at most {step.requests * COST:,} a run")
     return _build_plan(request, steps, notes=tuple(notes))
+
+
+def _offers_step(request: SnapshotRequest, items: tuple[Item, ...]) -> PlanStep:
+    """Return the walk through the offers of each item, whose phases are listed together.
+
+    Offers that move between two pages are read twice.
+    """
+    by_id = {item.item_id: Item(item.item_id, item.market_hash_name, None) for item in items}
+    pages = -(-request.listings_cap // PAGE_OFFERS)
+    return PlanStep(
+        route="offers",
+        deliveries=LISTING_DELIVERIES,
+        currency=USD,
+        providers=request.providers,
+        items=tuple(by_id.values()),
+        requests=len(by_id) * (pages if pages == 1 else 2 * pages),
+        at_least=len(by_id),
+        cost=COST,
+    )
 
 
 def _listing_step(
@@ -242,7 +271,7 @@ def _build_plan(
     stream_starts: Mapping[str, int] | None = None,
     fx_table: bool = False,
 ) -> SnapshotPlan:
-    parts = [(step, items) for step in steps for items in _split_items(step)]
+    parts = [(step, items) for step in steps if step.route != "offers" for items in _split_items(step)]
     shards = tuple(
         Shard(
             number=number,

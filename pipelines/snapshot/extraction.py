@@ -13,6 +13,7 @@ from common.concurrency import gather_fail_fast
 from common.errors import FloorlineError, SourceError, Unforeseen
 from common.field_counts import FieldCounts
 from common.text import escape, sanitize
+from connectors.listings import listings_frame, walks_frame
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shard_deadline import ShardDeadline, longest_time
@@ -23,6 +24,7 @@ from pipelines.exit_codes import run_state
 from pipelines.loading import parse_raw_rows, read_published
 from pipelines.planning.baskets import PlannedBasket
 from pipelines.results import FATAL_SOURCE_ERRORS, RunResult
+from pipelines.snapshot.listing_walks import ListingWalker
 from pipelines.snapshot.page_writers import LandedPage, PageWriters
 from pipelines.snapshot.progress import Progress
 from pipelines.source_session import SourceSession
@@ -86,6 +88,7 @@ class BasketExtractor:
         self._failures = list(planned.request.unreadable)
         self._unknown_fields = FieldCounts()
         self._pages = 0
+        self._walker = ListingWalker(planned.plan.walked_items, planned.request.listings_cap)
 
     async def run(self) -> RunResult:
         """Fetch every shard and finish the landing. Raises WarehouseError."""
@@ -103,6 +106,7 @@ class BasketExtractor:
                 raise
             finally:
                 self._progress.finished(name)
+            self._failures += self._walker.failures
             state = run_state(error, complete=not self._failures)
             return self._finish(landing, state, error=error, down=down)
 
@@ -114,6 +118,7 @@ class BasketExtractor:
                 fetch = self._session.connector.market_stats
                 await self._session.catalogs.refresh_market_stats(fetch, every)
             await gather_fail_fast(*(self._fetch_bounded(landing, shard) for shard in self._plan.shards))
+            await self._walker.run(self._session.connector)
         except FATAL_SOURCE_ERRORS as error:
             return error
         return None
@@ -259,6 +264,10 @@ class BasketExtractor:
         for name in ("items", "providers", "fx", "market_stats"):
             if name in fetched:
                 landing.add_catalog(name, fetched.pop(name))
+        if walks := self._walker.walks:
+            landing.add_catalog("listings", listings_frame(walks))
+            landing.add_catalog("listing_walks", walks_frame(walks))
+            self._session.catalogs.reports["listings"] = self._walker.report
         result = RunResult(
             run_id=landing.header.run_id,
             basket=self._basket.name,

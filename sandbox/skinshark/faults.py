@@ -92,5 +92,15 @@ _EDITS: Mapping[str, Callable[[ListingPage, Fault], None]] = {
 }
 # "paged" returns the default page where all rows were requested; "too_large" responds like a proxy.
 # "sold" sells, and "offered" lists, `count` of the cheapest offers of an item before its page is read.
-# "not_accepted" takes no deposit of any item.
-KINDS: Final = ("latency", "error", "paged", "sold", "offered", "not_accepted", *_REPLACEMENTS, *_EDITS)
+# "not_accepted" takes no deposit of any item; "broken_offer" breaks a field of the first offer of a page.
+KINDS: Final = (
+    "latency",
+    "error",
+    "paged",
+    "sold",
+    "offered",
+    "not_accepted",
+    "broken_offer",
+    *_REPLACEMENTS,
+    *_EDITS,
+)

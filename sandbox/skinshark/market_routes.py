@@ -31,10 +31,11 @@ def list_offers(
     if page < 1 or not 1 <= limit <= MAX_OFFERS:
         raise wrong_field(["page" if page < 1 else "limit"], "out of range")
     selected = _select(offers.at(item, now), request)[:REACHABLE]
-    return {
-        "items": build_offers(selected[(page - 1) * limit : page * limit]),
-        "total": len(selected),
-    }
+    rows = build_offers(selected[(page - 1) * limit : page * limit])
+    for fault in faults:
+        if fault.kind == "broken_offer" and rows:
+            rows[0] = {**rows[0], fault.text("field", "price"): fault.params.get("value")}
+    return {"items": [*rows], "total": len(selected)}
 
 
 def _select(offers: Sequence[Offer], request: ApiRequest) -> list[Offer]:

@@ -108,7 +108,7 @@ class Offers:
         return int.from_bytes(blake2b(text, digest_size=16).digest())
 
 
-def build_offers(offers: Sequence[Offer]) -> list[Json]:
+def build_offers(offers: Sequence[Offer]) -> list[dict[str, Json]]:
     """Return the rows of offers as the API sends them."""
     return [_build_offer(offer) for offer in offers]
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from connectors.listings import Offer
 from connectors.schemas import FX, MARKET_STATS, PROVIDERS
 from tests.support.clocks import NOON
+from tests.support.listings import Walk, add_walks
 from tests.support.series_landings import Candle, DailyPoint, Point, Sale, SeriesPage, land_series
 from tests.support.warehouse import (
     DAY,
@@ -86,4 +88,6 @@ def _land_catalogs(paths: WarehousePaths, cents: int) -> None:
             "item_id": "1", "market_hash_name": item_name("1"), "observed_at": minute(-2), "supply": cents,
         }  # fmt: skip
         landing.add_catalog("market_stats", pl.DataFrame([figures], schema=MARKET_STATS))
+        offer = Offer(f"offer-{cents}", Decimal(cents) / 100, wear="0.070000000000000001", stickers="[]")
+        add_walks(landing, Walk("1", minute(-2), offer))
         landing.finish("done")

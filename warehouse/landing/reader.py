@@ -142,7 +142,7 @@ class LandedRun(Struct, frozen=True):
         return dict(counts)
 
     def catalog(self, name: str) -> pl.DataFrame | None:
-        """Read a fetched catalog: `items`, `providers`, `fx` or `market_stats`; None where there is none.
+        """Read a table that the run fetched, such as `items`, `fx` or `listings`; None where there is none.
 
         Raises DamagedFile and OSError.
         """

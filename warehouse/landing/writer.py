@@ -119,7 +119,7 @@ class LandingWriter:
         return ShardWriter(self.folder, header)
 
     def add_catalog(self, name: str, rows: pl.DataFrame) -> None:
-        """Write a fetched catalog: `items`, `providers`, `fx` or `market_stats`. Raises WarehouseFull."""
+        """Write a table that the run fetched, such as `items`, `fx` or `listings`. Raises WarehouseFull."""
         content = BytesIO()
         rows.write_ipc(content)
         with translate_os_errors(self.folder):

@@ -225,6 +225,8 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
         run_step(db, "load/insert_fx_rates")
     if stage_catalog(db, run, "market_stats"):
         run_step(db, "load/insert_market_stats")
+    if stage_catalog(db, run, "listings"):
+        run_step(db, "load/insert_listings")
     report = judge_rejects(db, run, _report(db, run, fetched))
     insert_run(db, run, report, now=now)
     # After the run itself is stored: the coverage depends on its interval.
@@ -246,7 +248,8 @@ def _stage_rows_with_keys(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None
 
     Raw rows are read before their names: that proves their content.
     """
-    catalogs = [name for name in ("items", "providers", "market_stats") if stage_catalog(db, run, name)]
+    names = ("items", "providers", "market_stats", "listing_walks")
+    catalogs = [name for name in names if stage_catalog(db, run, name)]
     may_be_known = not catalogs and fetch_count(db, COUNT_KNOWN_ITEMS) > 0
     if run.raw_shards or may_be_known:
         _stage_rows(db, run)
@@ -256,7 +259,8 @@ def _stage_rows_with_keys(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None
     collect = ["collect_names", *(f"collect_catalog_{name}" for name in catalogs)]
     _run_steps(db, dict.fromkeys(collect))
     assign_keys(db)
-    _run_steps(db, dict.fromkeys(f"update_catalog_{name}" for name in catalogs if name != "market_stats"))
+    attributes = [name for name in catalogs if name in {"items", "providers"}]
+    _run_steps(db, dict.fromkeys(f"update_catalog_{name}" for name in attributes))
     _stage_rows(db, run)
 
 

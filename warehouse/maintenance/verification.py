@@ -28,6 +28,8 @@ KEYS: Final = {
     "store.candle": ("item", "run"),
     "store.daily_point": ("item", "provider", "run"),
     "store.market_stat": ("item", "run"),
+    "store.listing": ("item",),
+    "store.listing_walk": ("item", "run"),
     "store.sold": ("item", "provider", "run"),
     "store.observation": ("scope", "provider", "run"),
     "known_items": ("scope", "book", "run"),

@@ -124,6 +124,19 @@ def test_bids_of_a_listing_take_one_request(fields: dict[str, Any], requests: in
     assert sides == [LISTING_DELIVERIES] * asks + [BID_DELIVERIES] * bids
 
 
+@pytest.mark.parametrize(("cap", "least", "most"), [(1, 3, 3), (100, 3, 3), (101, 3, 12), (500, 3, 30)])
+def test_offers_take_five_tokens_a_page_of_each_item(cap: int, least: int, most: int) -> None:
+    """Phases of a name are listed together; several pages may be read twice."""
+    items = tuple(Item(item, f"name {item}", phase) for item in "123" for phase in (None, "Ruby"))
+    request = SnapshotRequest("shark", items, ("skinshark",), listings_cap=cap)
+    plan = plan_snapshot(request, limits_for("standard", kind="skinshark"), CatalogSizes())
+    assert [item.full_name for item in plan.walked_items] == ["name 1", "name 2", "name 3"]
+    assert (plan.least_requests, plan.requests) == (1 + least, 1 + most)
+    assert plan.tokens == 1 + 5 * most
+    assert any("is unknown" in note for note in plan.notes) == (least < most)
+    assert [shard.route for shard in plan.shards] == ["listing"]
+
+
 def test_asks_and_bids_have_separate_stream_starts() -> None:
     snapshot = plan(
         None, sizes=CatalogSizes({}, 9000), starts={"standard": 0, "bid": 9}, bidders=THREE[:2], runs_a_day=9

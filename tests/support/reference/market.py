@@ -10,8 +10,10 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from connectors.listings import Offer
 from connectors.schemas import FX, ITEMS, MARKET_STATS, PROVIDERS
 from tests.support.clocks import NOON
+from tests.support.listings import Walk, add_walks
 from tests.support.series_landings import Candle, DailyPoint, Point, Sale, SeriesPage, land_series
 from tests.support.warehouse import DAY, Quote, create_warehouse, land, load, observe, run_header
 from warehouse.holdings import Holding
@@ -120,7 +122,19 @@ def _land_catalogs(paths: WarehousePaths) -> None:
         landing.add_catalog("providers", pl.DataFrame(providers, schema=PROVIDERS, orient="row"))
         landing.add_catalog("fx", pl.DataFrame(rates, schema=FX, orient="row"))
         landing.add_catalog("market_stats", pl.DataFrame(list(_figures()), schema=MARKET_STATS, orient="row"))
+        add_walks(landing, *_walks())
         landing.finish("done")
+
+
+def _walks() -> Iterator[Walk]:
+    """Yield two walks through the offers of an item, between which one copy is sold and another is listed."""
+    copies = [
+        Offer(f"7b1f{number}c52-8c1c-4f0e-9d55-0d5a2f1f7a10", Decimal(1_450 + 35 * number) / 100,
+              wear=f"0.1{number}53274917602539", paint_seed=101 * number, delivery="standard")
+        for number in range(1, 5)
+    ]  # fmt: skip
+    for hours, seen in ((6, copies[:3]), (2, copies[1:])):
+        yield Walk("1", NOON - timedelta(hours=hours), *seen, name=REDLINE)
 
 
 def _figures() -> Iterator[dict[str, object]]:

@@ -67,6 +67,8 @@ DELETE FROM store.observed_items WHERE run_key IN (SELECT run_key FROM forgotten
 DELETE FROM store.missing_count WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.removal WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.acceptance WHERE run_key IN (SELECT run_key FROM forgotten);
+-- What a forgotten walk saw stays seen: the same landing says it again.
+DELETE FROM store.listing_walk WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.market_stat WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.reject WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.replay WHERE run_id IN (SELECT run_id FROM forgotten);
