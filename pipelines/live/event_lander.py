@@ -20,8 +20,8 @@ MAX_WAITING_ROWS: Final = 100_000
 class EventLander:
     """Writes the events of one side of a basket into micro-batches.
 
-    `on_landed` is called for each micro-batch that can be loaded; `count_requests` returns the requests that
-    no earlier micro-batch has counted.
+    `on_landed` is called in the event loop for each micro-batch that can be loaded; `count_requests` returns
+    the requests that no earlier micro-batch has counted.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class EventLander:
         self._basket = basket
         self._delivery = delivery
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self._on_landed = on_landed
         self._count_requests = count_requests
         self._waiting: list[FeedEvent] = []
@@ -119,4 +120,4 @@ class EventLander:
             batch.finish(self._clock.now(), requests=self._count_requests())
         finally:
             batch.__exit__()
-        self._on_landed()
+        self._loop.call_soon_threadsafe(self._on_landed)

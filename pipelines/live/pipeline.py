@@ -101,8 +101,9 @@ class LivePipeline:
         planned = await planner.plan_all(baskets)
         if error := next((basket.error for basket in planned if basket.error is not None), None):
             raise error
+        count_requests = _RequestCounter(session)
         feeds = [
-            self._follow_feed(session, basket.basket, scope, state)
+            self._follow_feed(session, basket.basket, scope, state=state, count_requests=count_requests)
             for basket in planned
             for state in [StateReader(self._settings, basket.basket, self._clock)]
             for scope in feed_scopes(basket)
@@ -110,7 +111,13 @@ class LivePipeline:
         await gather_fail_fast(*feeds)
 
     async def _follow_feed(
-        self, session: SourceSession, basket: BasketSettings, scope: FeedScope, state: StateReader
+        self,
+        session: SourceSession,
+        basket: BasketSettings,
+        scope: FeedScope,
+        *,
+        state: StateReader,
+        count_requests: Callable[[], int],
     ) -> None:
         lander = EventLander(
             self._settings,
@@ -118,7 +125,7 @@ class LivePipeline:
             scope.side.delivery,
             self._clock,
             on_landed=self._landed.set,
-            count_requests=_RequestCounter(session),
+            count_requests=count_requests,
         )
         follower = FeedFollower(
             cast("CS2Cap", session.connector),

@@ -154,3 +154,15 @@ def test_feed_closes_nothing_that_it_does_not_name(tmp_path: Path) -> None:
     land_and_load(paths, "b", live(5, *removed), flow="live")  # which a snapshot would be doubted for
     assert query_rows(paths, "SELECT count(*) FROM quotes") == [(50,)]
     assert query_rows(paths, "SELECT complete, reason FROM observations WHERE run_id = 'b'") == []
+
+
+@pytest.mark.parametrize("order", ["abc", "acb", "cba"])
+def test_what_arrived_last_counts_of_two_events_of_one_time(tmp_path: Path, order: str) -> None:
+    paths = create_warehouse(tmp_path)
+    folders = {
+        "a": land(paths, "a", observe(minute(0), Quote("1"), Quote("2"))),
+        "b": land(paths, "b", live(5, Quote("1", 150), Removal("2")), flow="live", started_at=minute(6)),
+        "c": land(paths, "c", live(5, Removal("1"), Quote("2", 200)), flow="live", started_at=minute(7)),
+    }
+    db = load_into_memory(folders[run_id] for run_id in order)
+    assert db.execute(QUOTES).fetchall() == [("2", 2)]

@@ -34,7 +34,7 @@ One row per run of a basket.
 Example: SELECT run_id, basket, state, started_at, rows_fetched, rows_changed, rows_closed FROM runs
 ORDER BY started_at DESC, run_id LIMIT 3';
 COMMENT ON COLUMN runs.run_id IS 'the id of the run';
-COMMENT ON COLUMN runs.flow IS '`snapshot`, `replay` or `backfill`';
+COMMENT ON COLUMN runs.flow IS '`snapshot`, `live`, `replay` or `backfill`';
 COMMENT ON COLUMN runs.basket IS 'the name of the basket, or the id of the backfill';
 COMMENT ON COLUMN runs.state IS '`done`, `incomplete`, `auth_failed`, `quota_exhausted`, `plan_forbids`, `failed`,
 `unusable`, `cancelled`, `crashed`';
@@ -58,7 +58,7 @@ What a run observed, when, and whether completely: one row per run, scope and ma
 Example: SELECT run_id, scope, provider, currency, delivery, observed_to, complete, rows
 FROM observations ORDER BY observed_to DESC, provider, delivery LIMIT 3';
 COMMENT ON COLUMN observations.run_id IS 'the run that observed';
-COMMENT ON COLUMN observations.scope IS '`catalog`, `listing`, or the digest of a set of items';
+COMMENT ON COLUMN observations.scope IS '`catalog`, `listing`, `live` (what a feed told), or the digest of a set of items';
 COMMENT ON COLUMN observations.observed_from IS 'the start of the observation';
 COMMENT ON COLUMN observations.observed_to IS 'the end of the observation';
 COMMENT ON COLUMN observations.complete IS 'whether quotes that are missing in the response are closed';
