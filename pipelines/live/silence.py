@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
 from common.clock import Clock
 from common.text import escape
+from common.warehouse_errors import NotPublished
 from pipelines.alerts.notify import deliver
 from pipelines.config import Settings
 from pipelines.live.feed_follower import FeedFollower
@@ -66,11 +68,12 @@ class SilenceCheck:
             for provider in list(follower.told_at):
                 alerts.resolve(SILENT, follower.basket.source, _subject(follower, provider), now=now)
             if (opened_at := follower.opened_at) is not None:
-                for alert in self._find_silent(follower, opened_at):
-                    alerts.raise_alert(alert, now)
+                with contextlib.suppress(NotPublished):  # the first snapshot is still under way
+                    for alert in self._find_silent(follower, opened_at):
+                        alerts.raise_alert(alert, now)
         deliver(self._settings, alerts, now)
 
-    def _find_silent(self, follower: FeedFollower, opened_at: datetime) -> Iterable[Alert]:
+    def _find_silent(self, follower: FeedFollower, opened_at: datetime) -> Iterator[Alert]:
         basket = follower.basket
         view = VIEWS[follower.scope.side.delivery]
         values: dict[str, object] = {

@@ -12,7 +12,7 @@ from pipelines.backfill.gaps import find_gaps
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import SandboxClock
-from tests.support.live import PROVIDERS, following, is_current
+from tests.support.live import PROVIDERS, Follower, following, is_current
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, catalog_of
 from tests.support.waiting import wait_until
@@ -92,6 +92,18 @@ def test_feed_that_is_silent_about_a_marketplace_raises_an_alert(bench: Bench, b
         box.move(30, provider="steam")
         wait_until(lambda: is_current(bench, box), every=0.2)
         follower.pipeline.silence.check()
+    assert bench.alerts() == []
+
+
+def test_silence_is_no_question_before_the_first_snapshot(bench: Bench, box: Sandbox) -> None:
+    box.fault("latency", path="/v1/prices", seconds=60, times=None)
+    follower = Follower(bench, SandboxClock(box))
+    follower.start()
+    wait_until(lambda: follower.count("is open") or follower.error)
+    follower.pipeline.silence.check()
+    assert not bench.paths.published.exists()
+    box.faults.clear()
+    follower.stop()
     assert bench.alerts() == []
 
 
