@@ -1,7 +1,7 @@
 """Changes of a market: prices move, listings vanish, return and appear."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
@@ -23,12 +23,13 @@ class QuoteSelection:
     item_ids: frozenset[int] | None = None
     seed: int | None = None
 
-    def matches(self, market: Market, place: int) -> bool:
-        """Return whether a place has the selected provider and item."""
+    def places(self, market: Market) -> Iterable[int]:
+        """Return the places of the selected provider and items, in the order of a listing."""
         board = market.board
-        return self.provider in {None, board.provider_of[place]} and (
-            self.item_ids is None or board.item(place).item_id in self.item_ids
-        )
+        places = range(len(board)) if self.provider is None else board.by_provider[self.provider]
+        if self.item_ids is None:
+            return places
+        return [place for place in places if board.item(place).item_id in self.item_ids]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,8 @@ def appear(market: Market, selection: QuoteSelection, now: int) -> list[QuoteCha
     rng = _random_for(market, selection)
     empty = [
         place
-        for place in range(len(market.board))
-        if market.current_quote(place) is None
-        and place not in market.vanished
-        and selection.matches(market, place)
+        for place in selection.places(market)
+        if market.current_quote(place) is None and place not in market.vanished
     ]
     changes: dict[int, Quote | None] = {}
     for place in _sample(empty, selection.quotes, rng):
@@ -118,10 +117,9 @@ def _random_for(market: Market, selection: QuoteSelection) -> random.Random:
 def _choose_listed(market: Market, selection: QuoteSelection, rng: random.Random) -> dict[int, Quote]:
     listed = {
         place: quote
-        for place in range(len(market.board))
+        for place in selection.places(market)
         if (quote := market.current_quote(place)) is not None
         and market.board.provider_of[place] not in market.dark
-        and selection.matches(market, place)
     }
     return {place: listed[place] for place in _sample(list(listed), selection.quotes, rng)}
 
