@@ -150,7 +150,7 @@ def _translate(error: duckdb.Error, lake: LakeLocation, secrets: Collection[str]
         return UnexpectedFailure(name_place(error))
     if (refused := REFUSED.search(text)) is not None:
         return LakeUnreachable(f"the database of {lake} cannot be used: {sanitize(refused['reason'])}")
-    return LakeUnreachable(f"{lake}: {sanitize(text, 400)}")
+    return LakeUnreachable(f"{lake} cannot be used: {sanitize(text, 400)}")
 
 
 def find_secrets(catalog: Catalog) -> list[str]:

@@ -66,6 +66,7 @@ def _migrate(db: duckdb.DuckDBPyConnection, lake: LakeLocation) -> None:
         if version == 0:
             _apply(db, find_missing_migrations(0))
             db.execute((SQL / "lake.sql").read_text())
+            update_history(db)  # a reader finds no tables without their views
         missing = find_missing_migrations(version or newest_schema())
         enter_epoch(db, WorkingConnection)
         is_current = not missing and has_views(db, newest_schema(), find_quote_states(db))
