@@ -52,7 +52,12 @@ class ExtractResult(Struct, frozen=True):
 
 
 class Connector(ABC):
-    """A source behind an HTTP client. Every method but `aclose` raises SourceErrors."""
+    """A source behind an HTTP client. Every method but `aclose` raises SourceErrors.
+
+    `price_basis` names what prices have of the fees of the source's own account; empty where it has none.
+    """
+
+    price_basis = ""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -118,6 +123,10 @@ class Connector(ABC):
     async def market_stats(self) -> pl.DataFrame:
         """Return the figures of all items over all marketplaces, schema `MARKET_STATS`."""
         raise PlanForbids("this API has no market figures", self.source)
+
+    async def fees(self) -> pl.DataFrame:
+        """Return the fees of the source's own account, schema `FEES`."""
+        raise PlanForbids("this API has no fees of the account", self.source)
 
     async def walk_listings(self, item: Item, cap: int) -> ListingWalk:
         """Read the offers of single copies of an item, the cheapest first, up to about `cap` of them.

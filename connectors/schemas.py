@@ -62,6 +62,8 @@ PROVIDERS = pl.Schema(
         "health": pl.String(),
     }
 )
+# Fees of a source's own account, as fractions: what buying costs beyond an ask, and selling to a bid takes.
+FEES = pl.Schema({"provider": pl.String(), "buy_fee": pl.Float64(), "insta_sell_fee": pl.Float64()})
 # Rates range from a hundred thousand to a billionth of a dollar; beyond 18 decimal places they are rounded.
 FX = pl.Schema({"currency": pl.String(), "rate": pl.Decimal(38, 18), "moment": TIMESTAMP})
 

@@ -110,17 +110,18 @@ class CatalogCache:
         """Return the exchange rates, schema `FX`."""
         return await self._read("fx", self._connector.fx, lifetime)
 
-    async def refresh_market_stats(
-        self, fetch: Callable[[], Awaitable[pl.DataFrame]], every: timedelta
+    async def refresh(
+        self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]], every: timedelta, *, basis: str = ""
     ) -> None:
-        """Fetch the market figures into `fetched`, unless this was done within `every`, or just failed.
+        """Fetch market figures or fees into `fetched`, unless this was done within `every`, or just failed.
 
-        They are no catalog that a plan needs: without them a run goes on, and `reports` say why. Raises
-        SourceErrors about the key and its quota.
+        A fetch on another `basis` does not count. They are no catalog that a plan needs: without them a run
+        goes on, and `reports` say why. Raises SourceErrors about the key and its quota.
         """
-        name, done = "market_stats", self._folder / "market_stats.fetched"
+        done = self._folder / f"{name}.fetched"
         age = self._age_of(done)
-        if (age is not None and age < every) or self._has_just_failed(name):
+        is_current = age is not None and age < every and done.read_text("utf-8") == basis
+        if is_current or self._has_just_failed(name):
             return
         try:
             await self._fetch(name, fetch)
@@ -128,11 +129,11 @@ class CatalogCache:
             if isinstance(error, FATAL_SOURCE_ERRORS) and not isinstance(error, PlanForbids):
                 raise
             self.reports[name] = CatalogReport(name, error=str(error))
-            done = self._failure_path(name)
+            done, basis = self._failure_path(name), ""
         else:
             self.reports[name] = CatalogReport(name, odd=tuple(self._connector.odd_entries.get(name, ())))
         with self._tolerate_full_disk():
-            self._touch(done)
+            self._touch(done, basis)
 
     def age(self, name: str) -> timedelta | None:
         """Return the age of a cached catalog; None if it is not cached, or its time is in the future."""
@@ -216,10 +217,11 @@ class CatalogCache:
         age = self._age_of(self._failure_path(name))
         return age is not None and age < RETRY_AFTER
 
-    def _touch(self, path: Path) -> None:
+    def _touch(self, path: Path, content: str = "") -> None:
         modified = self._clock.now().timestamp()  # `age` compares the file's time with the same clock
         with translate_os_errors(path):
-            path.touch()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, "utf-8")
             os.utime(path, (modified, modified))
 
     def _path(self, name: str) -> Path:

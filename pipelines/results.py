@@ -29,6 +29,7 @@ CATALOG_NAMES: Final[Mapping[str, str]] = {
     "providers": "the list of providers",
     "fx": "the table of exchange rates",
     "market_stats": "the table of market figures",
+    "fees": "the table of the merchant's fees",
     "listings": "the list of offers",
     "account": "the account",
     "quota": "the set of quota headers",

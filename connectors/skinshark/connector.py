@@ -29,6 +29,8 @@ from connectors.pages import PageSink, TypedPage
 from connectors.pagination import OffsetPaginator, PageInfo
 from connectors.shards import BID_DELIVERIES, Shard
 from connectors.skinshark.contract import ROUTE
+from connectors.skinshark.fees import ROUTE as FEES_ROUTE
+from connectors.skinshark.fees import parse_fees
 from connectors.skinshark.listing import (
     WHOLE_LISTING,
     ListingQuery,
@@ -83,6 +85,7 @@ class SkinShark(Connector):
         self._market = MARKETS[market]
         self._market_is_proven = self._market.number is None
         self._include_fees = "true" if include_fees else "false"
+        self.price_basis = "with fees" if include_fees else "without fees"
         self._reader = Reader(client, on_behalf_of)
         self._paged = False
         # The id of each name, once a listing has arrived; the lock is held while one is read.
@@ -134,6 +137,15 @@ class SkinShark(Connector):
     async def fx(self) -> pl.DataFrame:
         """Raise ConfigError: the source converts no prices."""
         raise ConfigError("prices are in US dollars only: set the currency to USD", self.source)
+
+    async def fees(self) -> pl.DataFrame:
+        """Return the merchant's fees, schema `FEES`; a fee that the asks have is none beyond them."""
+
+        async def parse(data: bytes, _observed_at: datetime) -> pl.DataFrame:
+            included = self._include_fees == "true"
+            return parse_fees(data, self._market, self.source, included=included)
+
+        return await self._reader.read(FEES_ROUTE, (), parse)
 
     async def extract(
         self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()

@@ -227,7 +227,8 @@ def _catalog_requests(
     figures = 0
     if market_stats is not None and limits.market_stats:
         figures = min(math.ceil(MONTH / market_stats), runs)
-    return min(30, runs) * (1 if limits.listing else 2 + needs_rates) + figures
+    # Of a listing, the catalog and the merchant's fees.
+    return min(30, runs) * (2 if limits.listing else 2 + needs_rates) + figures
 
 
 def _share(requests: int, limits: TierLimits) -> float | None:

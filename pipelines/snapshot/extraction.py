@@ -18,7 +18,7 @@ from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shard_deadline import ShardDeadline, longest_time
 from connectors.shards import BID_DELIVERIES, Shard
-from pipelines.catalogs import CURRENT
+from pipelines.catalogs import CURRENT, LIFETIME
 from pipelines.config import BasketSettings
 from pipelines.exit_codes import run_state
 from pipelines.loading import parse_raw_rows, read_published
@@ -116,7 +116,10 @@ class BasketExtractor:
             await self._refresh_rates()
             if (every := self._session.market_stats_every) is not None:
                 fetch = self._session.connector.market_stats
-                await self._session.catalogs.refresh_market_stats(fetch, every)
+                await self._session.catalogs.refresh("market_stats", fetch, every)
+            connector = self._session.connector
+            if basis := connector.price_basis:
+                await self._session.catalogs.refresh("fees", connector.fees, LIFETIME, basis=basis)
             await gather_fail_fast(*(self._fetch_bounded(landing, shard) for shard in self._plan.shards))
             await self._walker.run(self._session.connector)
         except FATAL_SOURCE_ERRORS as error:
@@ -261,7 +264,7 @@ class BasketExtractor:
     ) -> RunResult:
         connector, fetched = self._session.connector, self._session.catalogs.fetched
         # Taken out: of the baskets of a source, only the first one lands the catalogs.
-        for name in ("items", "providers", "fx", "market_stats"):
+        for name in ("items", "providers", "fx", "market_stats", "fees"):
             if name in fetched:
                 landing.add_catalog(name, fetched.pop(name))
         if walks := self._walker.walks:

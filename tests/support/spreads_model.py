@@ -64,7 +64,8 @@ class SpreadsModel:
             for sale in sales:
                 proceeds = self._proceeds(sale)
                 if buy["delivery"] != "bid" and proceeds is not None and not _share_goods(buy, sale):
-                    yield proceeds - buy["price"]
+                    fee = self._fees[buy["source"], buy["provider"]]["buy_fee"] or 0
+                    yield proceeds - buy["price"] * (1 + Decimal(str(fee)))
 
     def _proceeds(self, sale: Row) -> Decimal | None:
         fees = self._fees[sale["source"], sale["provider"]]

@@ -28,7 +28,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.queries.runner import previously_listed_providers, run_query
 
-NEWEST = 22
+NEWEST = 23
 # Opens a database read-write, leaves a change in the write-ahead log, prints "ready" and waits to be killed.
 of_files = pytest.mark.file_warehouse("is about the database's file, or its published copy")
 INTRUDER = """

@@ -225,6 +225,8 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
         run_step(db, "load/insert_fx_rates")
     if stage_catalog(db, run, "market_stats"):
         run_step(db, "load/insert_market_stats")
+    if stage_catalog(db, run, "fees"):
+        run_step(db, "load/update_fees")
     if stage_catalog(db, run, "listings"):
         run_step(db, "load/insert_listings")
     report = judge_rejects(db, run, _report(db, run, fetched))

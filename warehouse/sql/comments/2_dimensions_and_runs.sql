@@ -23,6 +23,7 @@ COMMENT ON COLUMN providers.default_currency IS 'the currency of the marketplace
 COMMENT ON COLUMN providers.sell_fee IS 'a fraction of the price, for a sale to a buyer of a listing';
 COMMENT ON COLUMN providers.insta_sell_fee IS 'a fraction of the price, for an instant sale to a bid';
 COMMENT ON COLUMN providers.trading_spread_fee IS 'a fraction of the price, where items are swapped';
+COMMENT ON COLUMN providers.buy_fee IS 'a fraction of the price, which buying costs beyond the ask: the fee of a merchant at SkinShark where the asks lack it';
 COMMENT ON COLUMN providers.has_buy_orders IS 'whether the API has bids of the marketplace';
 COMMENT ON COLUMN providers.has_recent_sales IS 'whether the API has sales of the marketplace';
 COMMENT ON COLUMN providers.health IS 'the status that the API reports, in lower case: `up`, `degraded` or `down`';

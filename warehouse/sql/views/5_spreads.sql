@@ -39,6 +39,10 @@ CREATE OR REPLACE MACRO store.fee_of(delivery, sell_fee, insta_sell_fee) AS
 CREATE OR REPLACE MACRO store.proceeds_of(price, fee) AS coalesce(
     TRY_CAST(TRY_CAST(price * (1 - fee) AS DECIMAL(18, 14)) AS DECIMAL(20, 8)), TRY_CAST(price * (1 - fee) AS DECIMAL(20, 8)));
 
+-- What buying takes: the ask, and the fee that it lacks.
+CREATE OR REPLACE MACRO store.cost_of(price, buy_fee) AS
+    CASE WHEN buy_fee > 0 THEN TRY_CAST(price * (1 + buy_fee::DECIMAL(9, 6)) AS DECIMAL(20, 8)) ELSE price END;
+
 CREATE OR REPLACE VIEW store.sale AS
 SELECT *, store.proceeds_of(price, fee) AS proceeds
 FROM (
@@ -50,15 +54,17 @@ WHERE fee IS NOT NULL;
 CREATE OR REPLACE VIEW spreads AS
 SELECT b.item, b.market_hash_name, b.phase, b.currency,
     b.source AS bought_source, b.provider AS bought_at, b.delivery AS bought_by, b.price AS bought_price,
-    b.quantity AS bought_quantity,
+    b.quantity AS bought_quantity, b.cost,
     s.source AS sold_source, s.provider AS sold_at,
     CASE WHEN s.delivery = 'bid' THEN 'bid' ELSE 'listing' END AS sold_by, s.price AS sold_price,
     s.quantity AS sold_quantity, s.fee AS sold_fee, s.proceeds,
-    s.proceeds - b.price AS profit, (s.proceeds - b.price)::DOUBLE / nullif(b.price::DOUBLE, 0) AS margin,
+    s.proceeds - b.cost AS profit, (s.proceeds - b.cost)::DOUBLE / nullif(b.cost::DOUBLE, 0) AS margin,
     least(b.observed_at, s.observed_at) AS observed_at
-FROM store.live b
+FROM (
+    SELECT l.*, store.cost_of(l.price, p.buy_fee) AS cost FROM store.live l JOIN store.provider p USING (provider_key)
+) b
 -- By both, so that a filter on either one reaches both sides.
 JOIN store.sale s ON s.item = b.item AND s.market_hash_name = b.market_hash_name
-    AND s.currency = b.currency AND s.proceeds > b.price
+    AND s.currency = b.currency AND s.proceeds > b.cost
 JOIN store.way w ON w.bought_key = b.provider_key AND w.sold_key = s.provider_key
 WHERE b.delivery <> 'bid';
