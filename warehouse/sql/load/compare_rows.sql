@@ -29,6 +29,8 @@ FROM (
         WHERE provider_key IN (SELECT provider_key FROM shard_observation) AND quote_key & 1048575 IN (
             SELECT book_key FROM store.book SEMI JOIN shard_observation USING (provider_key, currency, delivery)
         ) AND quote_key NOT IN (FROM late_quote)
+        -- A feed says nothing of the quotes that it does not name.
+        AND (getvariable('flow') <> 'live' OR quote_key IN (SELECT quote_key FROM staged_row))
     ) c ON c.quote_key = r.quote_key
     WHERE CASE
         WHEN r.quote_key IS NULL THEN c.lowest_ask IS NOT NULL
