@@ -1,7 +1,7 @@
 """Show what the live feeds lose, and how late they are.
 
     python -m bench.live_feed breaks [--hours 2] [--speed 20] [--seed 1]
-    python -m bench.live_feed latency [--minutes 10] [--changes 1000]
+    python -m bench.live_feed latency [--items 35000] [--minutes 10] [--changes 1000]
 
 `breaks`: so many hours of the sandbox's clock, so many times as fast as real time, with a feed that breaks
 20 times, floods, repeats and tells late, and a follower that is killed 10 times. After each loss the quotes
@@ -26,13 +26,14 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--speed", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--items", type=int, default=35_000, help="of the catalog; 35,000 are all")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--changes", type=int, default=1000)
     arguments, checks = parser.parse_args(), Checks()
     if arguments.part == "breaks":
         breaks.run(checks, hours=arguments.hours, speed=arguments.speed, seed=arguments.seed)
     else:
-        latency.run(checks, minutes=arguments.minutes, changes=arguments.changes)
+        latency.run(checks, items=arguments.items, minutes=arguments.minutes, changes=arguments.changes)
     checks.exit()
 
 
