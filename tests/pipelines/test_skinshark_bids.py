@@ -10,6 +10,7 @@ import pytest
 from sandbox.core import Sandbox
 from sandbox.skinshark.market_routes import build_sell_prices
 from sandbox.skinshark.merchant import SUB_USER
+from tests.support.clocks import VirtualClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import (
     configure_both_sources,
@@ -38,6 +39,7 @@ def stored_bids(bench: Bench) -> set[tuple[str, str, float]]:
     return {(item_id, name, float(price)) for item_id, name, price in bench.query(BIDS)}
 
 
+@pytest.mark.slow
 def test_deposits_are_bids_beside_the_asks(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(bids=True))
     (result,) = bench.snapshot()
@@ -52,6 +54,7 @@ def test_deposits_are_bids_beside_the_asks(tmp_path: Path, sandbox: Sandbox) -> 
     )  # the catalog and the asks: the bids need no listing of their own
 
 
+@pytest.mark.slow
 def test_bid_that_is_no_longer_accepted_closes(tmp_path: Path, sandbox: Sandbox) -> None:
     name = min(name for _, name, _ in expected_bids(sandbox))
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(bids=True, items=[name]))
@@ -63,14 +66,17 @@ def test_bid_that_is_no_longer_accepted_closes(tmp_path: Path, sandbox: Sandbox)
     assert stored_bids(bench) == set()
 
 
+@pytest.mark.slow
 def test_outage_of_the_pricing_is_transient_and_closes_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(bids=True))
+    clock = VirtualClock()
     sandbox.skinshark.fault("PRICING_UNAVAILABLE", path="/market/sell/prices")
-    assert [result.state for result in bench.snapshot()] == ["done"]
+    assert [result.state for result in bench.snapshot(clock=clock)] == ["done"]
     bids = stored_bids(bench)
     sandbox.skinshark.fault("PRICING_UNAVAILABLE", path="/market/sell/prices", times=None)
     sandbox.advance(600)
-    (result,) = bench.snapshot()
+    clock.time += 600
+    (result,) = bench.snapshot(clock=clock)
     assert result.state == "incomplete"
     assert "PRICING_UNAVAILABLE" in (result.incomplete_reason or "")
     assert stored_bids(bench) == bids != set()
@@ -86,6 +92,7 @@ def test_sub_user_reads_bids_and_no_asks(tmp_path: Path, make_sandbox: MakeSandb
     assert bench.query("SELECT count(*) FROM quotes") == [(0,)]
 
 
+@pytest.mark.slow
 def test_unknown_sub_user_fails_its_source_and_is_no_matter_of_the_key(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:

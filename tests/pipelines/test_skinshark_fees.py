@@ -59,6 +59,7 @@ def test_spreads_are_net_with_and_without_fees_in_the_asks(
     assert best == [(0,)]
 
 
+@pytest.mark.slow
 def test_fees_are_read_once_a_day_and_again_on_another_basis(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket())
     for _ in range(2):

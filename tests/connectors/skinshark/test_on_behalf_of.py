@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from common.errors import ConfigError, RequestRejected, SourceError, UserNotFound
+from common.shards import Item
 from connectors.http.auth import Key
 from connectors.shards import BID_DELIVERIES, LISTING_DELIVERIES, Shard
 from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import SkinShark
 from connectors.skinshark.reader import Reader
+from sandbox.skinshark.listing import FIRST_ID
 from sandbox.skinshark.merchant import FIRST_KEY, SUB_USER
 from tests.support.clocks import VirtualClock
 from tests.support.cs2cap import PageCollector
@@ -31,19 +33,22 @@ def read_shard(*deliveries: str) -> Job:
 
 JOBS: dict[str, Job] = {
     "/merchant": lambda source: source.account(),
+    "/merchant/fees": lambda source: source.fees(),
     "/market/prices as catalog": lambda source: source.items(),
     "/market/prices": read_shard(*LISTING_DELIVERIES),
     "/market/sell/prices": read_shard(*BID_DELIVERIES),
+    "/market/items/{itemId}/listings": lambda source: source.walk_listings(
+        Item(str(FIRST_ID + 1), "an item", None), 1
+    ),
 }
 # By route and sub-user: the error, or None, where the header is optional and where it is required.
 OUTCOMES: dict[tuple[str, str | None], tuple[type[SourceError] | None, type[SourceError] | None]] = {
-    **{(route, user): (None, None) for route in list(JOBS)[:2] for user in (None, OWN, BY_ID, FOREIGN)},
+    **{(route, user): (None, None) for route in list(JOBS)[:3] for user in (None, OWN, BY_ID, FOREIGN)},
     ("/market/prices", None): (None, None),
     **{("/market/prices", user): (ConfigError, ConfigError) for user in (OWN, BY_ID, FOREIGN)},
-    ("/market/sell/prices", None): (None, RequestRejected),
-    ("/market/sell/prices", OWN): (None, None),
-    ("/market/sell/prices", BY_ID): (None, None),
-    ("/market/sell/prices", FOREIGN): (UserNotFound, UserNotFound),
+    **{(route, None): (None, RequestRejected) for route in list(JOBS)[4:]},
+    **{(route, user): (None, None) for route in list(JOBS)[4:] for user in (OWN, BY_ID)},
+    **{(route, FOREIGN): (UserNotFound, UserNotFound) for route in list(JOBS)[4:]},
 }
 
 

@@ -97,6 +97,7 @@ def test_walks_of_200_items_equal_the_ledger(
     }
 
 
+@pytest.mark.slow
 def test_offers_beyond_the_cap_are_not_called_gone(
     clock: VirtualClock, tmp_path: Path, sandbox: Sandbox
 ) -> None:
@@ -121,6 +122,7 @@ def test_offers_beyond_the_cap_are_not_called_gone(
     assert {found[offer.id] for offer in beyond} <= {"unknown"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sold", "offered"])
 def test_offer_that_moves_between_two_pages_is_neither_lost_nor_doubled(
     clock: VirtualClock, tmp_path: Path, sandbox: Sandbox, kind: str
@@ -144,6 +146,7 @@ def test_offer_that_moves_between_two_pages_is_neither_lost_nor_doubled(
     assert {key for key, state in found.items() if state == "gone"} == before.keys() - after.keys()
 
 
+@pytest.mark.slow
 def test_interrupted_walk_calls_nothing_gone(clock: VirtualClock, tmp_path: Path, sandbox: Sandbox) -> None:
     items = plain_items(sandbox)[:2]
     bench = configure_both_sources(tmp_path, sandbox, listings_basket(items))
@@ -166,6 +169,7 @@ def test_interrupted_walk_calls_nothing_gone(clock: VirtualClock, tmp_path: Path
     assert {key for key, state in states(bench).items() if state == "gone"} == set(sold)
 
 
+@pytest.mark.slow
 def test_offer_that_cannot_be_read_leaves_the_others_as_they_are(
     clock: VirtualClock, tmp_path: Path, sandbox: Sandbox
 ) -> None:
@@ -180,6 +184,7 @@ def test_offer_that_cannot_be_read_leaves_the_others_as_they_are(
     assert set(states(bench).values()) == {"listed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", ["optional", "required"])
 def test_sub_user_reads_offers_and_no_asks(
     clock: VirtualClock, tmp_path: Path, make_sandbox: MakeSandbox, reading: str
