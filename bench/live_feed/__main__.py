@@ -26,7 +26,12 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--speed", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--items", type=int, default=35_000, help="of the catalog; 35,000 are all")
+    parser.add_argument(
+        "--items",
+        type=int,
+        default=35_000,
+        help="of the catalog: 35,000 are all, 10,000 the least for 1,000 changes",
+    )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--changes", type=int, default=1000)
     arguments, checks = parser.parse_args(), Checks()
