@@ -108,18 +108,24 @@ _ROW: Final = RowDecoder(FeedRow)
 
 
 class Feed:
-    """An open feed. `heard_at` (UTC) is when its last byte arrived, also that of a comment."""
+    """An open feed."""
 
     def __init__(self, client: Client, scope: FeedScope, stream: EventStream) -> None:
         self._client = client
         self._scope = scope
         self._stream = stream
         self._events = stream.events()
+        self._told_at = self._seen_at = stream.heard_at
 
     @property
     def heard_at(self) -> datetime:
-        """When the feed was heard last, by our own clock."""
-        return self._stream.heard_at
+        """The time (UTC) after which the feed may have told more than has arrived.
+
+        That is when a comment had arrived last. After an event it is the event's own time: another one of a
+        moment later may be under way.
+        """
+        is_event = self._stream.heard_at <= self._told_at
+        return min(self._seen_at, self._told_at) if is_event else self._stream.heard_at
 
     async def wait_until_ready(self) -> None:
         """Read the first event. Raises UnexpectedResponse where the feed will tell of something else."""
@@ -138,7 +144,9 @@ class Feed:
         """Yield the changes as they arrive; see `EventStream` for what ends that."""
         async for event in self._events:
             if event.event == _CHANGED[self._scope.side.delivery]:
-                yield self._parse(event)
+                told = self._parse(event)
+                self._told_at, self._seen_at = self._stream.heard_at, max(told.seen_at, self._seen_at)
+                yield told
 
     @property
     def _route(self) -> str:

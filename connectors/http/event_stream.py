@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 # A hundred thousand items are about 20 MB.
 MAX_EVENT_BYTES: Final = 128 << 20
+# An event and a comment end with an empty line.
+ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
 class EventStream:
-    """The events of `response` as they arrive. `heard_at` (UTC) is when its last byte arrived.
+    """The events of `response` as they arrive. `heard_at` (UTC) is when nothing of an event was missing last.
 
     Iteration raises ConnectionLost at the end of the response, which a source sends when it stops, TooLarge,
     and what reading the response raises. An event that is cut off is not yielded.
@@ -35,6 +37,7 @@ class EventStream:
         self._response = response
         self._clock = clock
         self._unread = 0
+        self._tail = b""
 
     async def events(self) -> AsyncIterator[ServerSentEvent]:
         """Yield the events in their order."""
@@ -52,7 +55,9 @@ class EventStream:
         """Yield the text of the response as it arrives; a character that is cut by a chunk is whole."""
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         while chunk := await self._response.read_chunk():
-            self.heard_at = self._clock.now()
+            self._tail = (self._tail + chunk)[-4:]
+            if self._tail.endswith(ENDS):
+                self.heard_at = self._clock.now()
             self._unread += len(chunk)
             if self._unread > MAX_EVENT_BYTES:
                 detail = f"{self._response.request}: an event is larger than {MAX_EVENT_BYTES >> 20} MB"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import Callable
 from typing import Final
 
@@ -45,8 +47,9 @@ class EventLander:
         self._waiting: list[FeedEvent] = []
         self._waiting_rows = 0
         self._changed = asyncio.Condition()
-        self._batch: MicroBatch | None = None
-        self._batch_ends_at = 0.0
+        # The first one has what is told of a quote first, the next one what is told of it then, and so on.
+        self._batches: list[MicroBatch] = []
+        self._batches_end_at = 0.0
 
     async def add(self, event: FeedEvent) -> None:
         """Hand over an event, once there is room for it."""
@@ -65,14 +68,14 @@ class EventLander:
             while True:
                 if events := await self._take():
                     await run_to_completion(asyncio.to_thread(self._write, events))
-                if self._batch is not None and self._clock.monotonic() >= self._batch_ends_at:
+                if self._batches and self._clock.monotonic() >= self._batches_end_at:
                     await run_to_completion(asyncio.to_thread(self._finish))
         finally:
             await run_to_completion(asyncio.to_thread(self._end, self._take_waiting()))
 
     async def _take(self) -> list[FeedEvent]:
-        """Wait for events, up to the end of the micro-batch; return those that there are."""
-        left = None if self._batch is None else self._batch_ends_at - self._clock.monotonic()
+        """Wait for events, up to the end of the micro-batches; return those that there are."""
+        left = self._batches_end_at - self._clock.monotonic() if self._batches else None
         try:
             async with asyncio.timeout(None if left is None else max(left, 0.0)), self._changed:
                 await self._changed.wait_for(lambda: self._waiting)
@@ -91,33 +94,31 @@ class EventLander:
         self._finish()
 
     def _write(self, events: list[FeedEvent]) -> None:
-        """Write events to the micro-batch; to another one from each event on that tells a quote anew."""
-        accepted: list[FeedEvent] = []
-        for event in events:
-            batch = self._batch or self._begin()
-            told = batch.accept(event)
-            if told is None:
+        """Write events to the micro-batches; what is told anew of a quote of one of them, to the next one."""
+        told = events
+        for number in itertools.count():
+            if not told:
+                return
+            batch = self._batches[number] if number < len(self._batches) else self._begin()
+            split = [batch.accept(event) for event in told]
+            if accepted := [new for new, _ in split if new.rows or new.rejects]:
                 batch.write(accepted, self._clock.now())
-                accepted = []
-                self._finish()
-                told = self._begin().accept(event)
-            if told is not None and (told.rows or told.rejects):
-                accepted.append(told)
-        if self._batch is not None and accepted:
-            self._batch.write(accepted, self._clock.now())
+            told = [again for _, again in split if again.rows]
 
     def _begin(self) -> MicroBatch:
         self._paths.ensure_free_space(self._least_free)
-        self._batch = MicroBatch(self._paths, self._basket, self._delivery, self._clock.now()).__enter__()
-        self._batch_ends_at = self._clock.monotonic() + BATCH_SECONDS
-        return self._batch
+        batch = MicroBatch(self._paths, self._basket, self._delivery, self._clock.now()).__enter__()
+        if not self._batches:
+            self._batches_end_at = self._clock.monotonic() + BATCH_SECONDS
+        self._batches.append(batch)
+        return batch
 
     def _finish(self) -> None:
-        batch, self._batch = self._batch, None
-        if batch is None:
-            return
-        try:
-            batch.finish(self._clock.now(), requests=self._count_requests())
-        finally:
-            batch.__exit__()
-        self._loop.call_soon_threadsafe(self._on_landed)
+        batches, self._batches = self._batches, []
+        with contextlib.ExitStack() as stack:
+            for batch in batches:
+                stack.push(batch)
+            for batch in batches:
+                batch.finish(self._clock.now(), requests=self._count_requests())
+        if batches:
+            self._loop.call_soon_threadsafe(self._on_landed)

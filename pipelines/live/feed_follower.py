@@ -124,8 +124,8 @@ class FeedFollower:
             try:
                 yield feed
             finally:
-                self._heard_until, self.opened_at = feed.heard_at, None
-                self._on_span(FeedSpan(opened_at, feed.heard_at))
+                self._heard_until, self.opened_at = max(opened_at, feed.heard_at), None
+                self._on_span(FeedSpan(opened_at, self._heard_until))
 
     async def _read(self, feed: Feed) -> None:
         """Land the events, and meanwhile read the state of before: each row counts by its own time.

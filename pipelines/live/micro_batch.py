@@ -50,7 +50,7 @@ def land_span(
 class MicroBatch:
     """One landing of the changes of one side of a basket, from the first event on.
 
-    A load keeps one row of each quote: a second one needs another micro-batch.
+    A load keeps one row of each quote: what is told of it again belongs into another micro-batch.
     """
 
     def __init__(self, paths: WarehousePaths, basket: BasketSettings, delivery: str, now: datetime) -> None:
@@ -70,19 +70,25 @@ class MicroBatch:
     def __exit__(self, *_: object) -> None:
         self._landing.__exit__()
 
-    def accept(self, event: FeedEvent) -> FeedEvent | None:
-        """Return the event without the rows that repeat one of this batch; None if a quote is told anew."""
-        new = {}
+    def accept(self, event: FeedEvent) -> tuple[FeedEvent, FeedEvent]:
+        """Return what of an event is new here, and what is told anew of quotes that this batch has.
+
+        A row that repeats one of this batch is in neither.
+        """
+        new, again = {}, []
         for row in event.rows:
             key = event.provider, row.item_id, row.phase or None
             known = self._known.get(key)
             if known is None:
                 new[key] = row, event.seen_at
             elif known != (row, event.seen_at):
-                return None
+                again.append(row)
         self._known |= new
         rows = tuple(row for row, _ in new.values())
-        return FeedEvent(event.provider, event.seen_at, rows, event.rejects, event.unknown_fields)
+        return (
+            FeedEvent(event.provider, event.seen_at, rows, event.rejects, event.unknown_fields),
+            FeedEvent(event.provider, event.seen_at, tuple(again), (), {}),
+        )
 
     def write(self, events: Sequence[FeedEvent], now: datetime) -> None:
         """Append accepted events, durable on return. Raises WarehouseError."""

@@ -37,9 +37,12 @@ from warehouse.queries.runner import run_query
 # Between the beginnings of two loads; a load that takes longer leaves as much time to other loaders.
 LOAD_SECONDS: Final = 2.0
 BUSY: Final = (WarehouseLocked, SharedDatabaseUnreachable)
+# A process that was killed may have missed what was seen after the last event that it landed.
 LAST_HEARD: Final = """
-SELECT max(finished_at) FROM runs
-WHERE flow = 'live' AND state IN ('done', 'incomplete') AND source = ? AND basket = ?
+SELECT max(least(coalesce(o.observed_to, r.finished_at), r.finished_at))
+FROM store.run r LEFT JOIN store.observation o USING (run_key)
+WHERE r.flow = 'live' AND (o.observed_to IS NOT NULL OR r.state IN ('done', 'incomplete'))
+    AND r.source = ? AND r.basket = ?
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from connectors.cs2cap.contract import ASKS, BIDS
 from connectors.cs2cap.feed import Feed, FeedEvent, FeedScope, to_quotes
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.support.clocks import VirtualClock
+from tests.support.clocks import NOON, VirtualClock
 from tests.support.cs2cap import run_with_connector
 from tests.support.sandboxes import MakeSandbox
 
@@ -139,9 +140,10 @@ def test_what_a_feed_cannot_name_is_refused() -> None:
 
 
 class Told:
-    """Stands for the events of a response: these."""
+    """Stands for the events of a response: these, each a second later. One without a name is a comment."""
 
     def __init__(self, *events: tuple[str, object]) -> None:
+        self.heard_at = NOON
         self._events = events
 
     async def events(self) -> object:
@@ -149,7 +151,9 @@ class Told:
         from httpx_sse import ServerSentEvent
 
         for name, data in self._events:
-            yield ServerSentEvent(event=name, data=json.dumps(data))
+            self.heard_at += timedelta(seconds=1)
+            if name:
+                yield ServerSentEvent(event=name, data=json.dumps(data))
 
 
 def parse(*events: tuple[str, object], scope: FeedScope | None = None) -> list[FeedEvent]:
@@ -186,6 +190,28 @@ def test_rows_that_do_not_fit_are_rejects_and_the_others_count() -> None:
     assert len(event.rejects) == 3
     assert event.unknown_fields == {"new": 1}
     assert event.seen_at.isoformat() == "2026-06-01T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("seen", "heard"),
+    [
+        ((), 1.0),
+        ((1.5,), 1.5),  # another event of a moment later may be under way
+        ((1.5, 0.5), 1.5),  # a late one
+        ((9.0,), 2.0),  # a clock that is ahead
+        ((1.5, None), 3.0),  # a comment: nothing was under way
+    ],
+)
+def test_feed_is_known_up_to_its_last_event(seen: tuple[float | None, ...], heard: float) -> None:
+    async def job(source: CS2Cap) -> float:
+        times = [None if after is None else (NOON + timedelta(seconds=after)).isoformat() for after in seen]
+        events = [("", None) if time is None else changed(row(), seen_at=time) for time in times]
+        feed = Feed(source._client, FeedScope(ASKS), Told(READY, *events))  # type: ignore[arg-type]
+        await feed.wait_until_ready()
+        _ = [event async for event in feed.events()]
+        return (feed.heard_at - NOON).total_seconds()
+
+    assert run_with_connector("http://127.0.0.1:9", job) == heard
 
 
 @pytest.mark.parametrize(

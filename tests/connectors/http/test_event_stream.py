@@ -26,11 +26,13 @@ class ChunkedResponse:
 
     request, source = "GET /v1/feed/prices", "cs2cap"
 
-    def __init__(self, chunks: Sequence[bytes]) -> None:
+    def __init__(self, chunks: Sequence[bytes], clock: VirtualClock | None = None) -> None:
         self._chunks = iter(chunks)
+        self._clock = clock or VirtualClock()
 
     async def read_chunk(self) -> bytes:
-        """Return the next chunk; empty at the end."""
+        """Return the next chunk, a second later; empty at the end."""
+        await self._clock.sleep(1)
         return next(self._chunks, b"")
 
 
@@ -58,6 +60,27 @@ def test_chunks_do_not_matter(data: st.DataObject, names: list[str], line_end: b
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
     parts = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     assert read([part for part in parts if part]) == [("prices.changed", name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "heard"),
+    [
+        ([b": ping\n", b"\n"], 2),
+        ([b": ping\r", b"\n\r", b"\n"], 3),
+        ([b"data: 1\n\n", b"data: 2\n"], 1),  # the second one is cut off
+        ([b"data: 1\n\nda", b"ta: 2"], 0),  # so that some of it may have been under way at the first one
+    ],
+)
+def test_stream_is_heard_up_to_the_end_of_an_event(chunks: list[bytes], heard: int) -> None:
+    async def main() -> float:
+        clock = VirtualClock()
+        stream = EventStream(cast("StreamingResponse", ChunkedResponse(chunks, clock)), clock)
+        began = stream.heard_at
+        with contextlib.suppress(ConnectionLost):
+            _ = [event async for event in stream.events()]
+        return (stream.heard_at - began).total_seconds()
+
+    assert asyncio.run(main()) == heard
 
 
 def test_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
