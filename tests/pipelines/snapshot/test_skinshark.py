@@ -54,16 +54,14 @@ def snapshot_states(bench: Bench) -> list[str]:
 @BOTH_SHAPES
 def test_quotes_equal_the_listing(bench: Bench, sandbox: Sandbox) -> None:
     (result,) = bench.snapshot()
-    assert (result.state, result.requests) == (
-        "done",
-        2,
-    )  # the items, which are cached for a day, and the prices
+    # The items and the fees, which are cached for a day, and the prices.
+    assert (result.state, result.requests) == ("done", 3)
     assert stored_prices(bench) == listed_prices(sandbox) != set()
     assert bench.query(NO_QUANTITY) == [(0,)]
-    assert result.request_id == "req-00000003"
+    assert result.request_id == "req-00000004"
     done = json.loads((bench.paths.landing / result.run_id / "done.json").read_text())
-    assert done["request_id"] == "req-00000003"
-    assert bench.query("SELECT request_id FROM runs") == [("req-00000003",)]
+    assert done["request_id"] == "req-00000004"
+    assert bench.query("SELECT request_id FROM runs") == [("req-00000004",)]
 
 
 def test_second_snapshot_costs_one_listing_and_adds_no_history(bench: Bench, sandbox: Sandbox) -> None:
