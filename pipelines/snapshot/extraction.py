@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from common.clock import Clock
-from common.concurrency import gather_fail_fast
+from common.concurrency import gather_fail_fast, run_to_completion
 from common.errors import FloorlineError, SourceError, Unforeseen
 from common.field_counts import FieldCounts
 from common.text import escape, sanitize
-from connectors.listings import listings_frame, walks_frame
+from connectors.listings import ListingWalk, listings_frame, walks_frame
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shard_deadline import ShardDeadline, longest_time
@@ -76,6 +77,7 @@ class BasketExtractor:
         self._paths = paths
         self._basket = planned.basket
         self._plan = planned.plan
+        self._listings_cap = planned.request.listings_cap
         self._session = session
         self._page_writers = page_writers
         self._clock = clock
@@ -88,7 +90,6 @@ class BasketExtractor:
         self._failures = list(planned.request.unreadable)
         self._unknown_fields = FieldCounts()
         self._pages = 0
-        self._walker = ListingWalker(planned.plan.walked_items, planned.request.listings_cap)
 
     async def run(self) -> RunResult:
         """Fetch every shard and finish the landing. Raises WarehouseError."""
@@ -106,7 +107,6 @@ class BasketExtractor:
                 raise
             finally:
                 self._progress.finished(name)
-            self._failures += self._walker.failures
             state = run_state(error, complete=not self._failures)
             return self._finish(landing, state, error=error, down=down)
 
@@ -121,10 +121,24 @@ class BasketExtractor:
             if basis := connector.price_basis:
                 await self._session.catalogs.refresh("fees", connector.fees, LIFETIME, basis=basis)
             await gather_fail_fast(*(self._fetch_bounded(landing, shard) for shard in self._plan.shards))
-            await self._walker.run(self._session.connector)
+            await self._walk_listings(landing)
         except FATAL_SOURCE_ERRORS as error:
             return error
         return None
+
+    async def _walk_listings(self, landing: LandingWriter) -> None:
+        """Walk through the offers of the plan's items; each walk is on disk before the next one begins."""
+
+        async def land() -> None:
+            await run_to_completion(asyncio.to_thread(_land_walks, landing, walker.walks))
+
+        walker = ListingWalker(self._plan.walked_items, self._listings_cap, land=land)
+        try:
+            await walker.run(self._session.connector)
+        finally:
+            self._failures += walker.failures
+            if walker.walks:
+                self._session.catalogs.reports["listings"] = walker.report
 
     async def _refresh_rates(self) -> None:
         """Fetch the exchange rates, once a run, if the plan converts with them."""
@@ -267,10 +281,6 @@ class BasketExtractor:
         for name in ("items", "providers", "fx", "market_stats", "fees"):
             if name in fetched:
                 landing.add_catalog(name, fetched.pop(name))
-        if walks := self._walker.walks:
-            landing.add_catalog("listings", listings_frame(walks))
-            landing.add_catalog("listing_walks", walks_frame(walks))
-            self._session.catalogs.reports["listings"] = self._walker.report
         result = RunResult(
             run_id=landing.header.run_id,
             basket=self._basket.name,
@@ -310,3 +320,9 @@ def shard_label(shard: Shard) -> str:
         "bids" if shard.deliveries == BID_DELIVERIES else "",
     ]
     return f"{' '.join(filter(None, parts))} {shard.currency} #{shard.number}"
+
+
+def _land_walks(landing: LandingWriter, walks: Sequence[ListingWalk]) -> None:
+    """Write all walks of a run so far. Raises WarehouseFull."""
+    landing.add_catalog("listings", listings_frame(walks))
+    landing.add_catalog("listing_walks", walks_frame(walks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from common.errors import RouteForbidden, SourceError
@@ -18,18 +18,20 @@ MAX_FAILED: Final = 3
 class ListingWalker:
     """Walks through the offers of `items`, up to `cap` of each; keeps the walks, and what failed.
 
-    `odd` has the fields of offers that could not be read.
+    `odd` has the fields of offers that could not be read. `land` is called after each walk, and lands all
+    `walks`: the next ones may take minutes of the rate limit.
     """
 
-    def __init__(self, items: Sequence[Item], cap: int) -> None:
+    def __init__(self, items: Sequence[Item], cap: int, *, land: Callable[[], Awaitable[None]]) -> None:
         self._items = items
         self._cap = cap
+        self._land = land
         self.walks: list[ListingWalk] = []
         self.failures: list[str] = []
         self.odd: dict[str, None] = {}
 
     async def run(self, connector: Connector) -> None:
-        """Walk through the items in their order. Raises FATAL_SOURCE_ERRORS only."""
+        """Walk through the items in their order. Raises FATAL_SOURCE_ERRORS, and what `land` raises."""
         failed = 0
         for place, item in enumerate(self._items):
             try:
@@ -49,6 +51,7 @@ class ListingWalker:
                 self.odd.update(dict.fromkeys(f"{item.label}: {each}" for each in walk.odd))
                 if walk.problem:
                     self.failures.append(f"offers of {item.label}: {walk.problem}")
+                await self._land()
 
     @property
     def report(self) -> CatalogReport:

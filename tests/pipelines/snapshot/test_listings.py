@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.support.clocks import VirtualClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import configure_both_sources, sent_paths, skinshark_basket
 from tests.support.snapshots import Bench
+from tests.support.waiting import wait_until
 
 Ledger = dict[str, Offer]
 
@@ -218,3 +220,20 @@ def test_times_are_those_of_the_server(clock: VirtualClock, tmp_path: Path, sand
         (sandbox.clock.us(), sandbox.clock.us(), None, None)
     ]
     assert bench.query("SELECT count(*) FROM listings") == [(7,)]
+
+
+@pytest.mark.slow
+def test_walk_is_on_disk_before_the_next_one_begins(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(items=60)
+    basket = listings_basket(plain_items(sandbox)[:2], listings_cap=100)  # a request each
+    bench = configure_both_sources(tmp_path, sandbox, basket)
+    sandbox.fault("latency", seconds=1, times=None)
+    run = threading.Thread(target=bench.snapshot)
+    run.start()
+    try:
+        wait_until(lambda: sum(path.endswith("/listings") for path in sent_paths(sandbox)) == 2)
+        tables = {path.name for path in bench.paths.landing.glob("*/list*")}
+    finally:
+        sandbox.faults.clear()
+        run.join()
+    assert tables == {"listings.arrow.zst", "listing_walks.arrow.zst"}
