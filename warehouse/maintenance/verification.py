@@ -28,6 +28,7 @@ KEYS: Final = {
     "store.candle": ("item", "run"),
     "store.daily_point": ("item", "provider", "run"),
     "store.market_stat": ("item", "run"),
+    "store.removal": ("run",),
     "store.listing": ("item",),
     "store.listing_walk": ("item", "run"),
     "store.sold": ("item", "provider", "run"),
