@@ -29,7 +29,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.restoration import restore_writer
 
 pytestmark = [pytest.mark.file_warehouse("damages the database's file"), pytest.mark.slow]
-FLIPS = 60
+FLIPS = 40
 LOADED = 10  # one in so many rounds loads a run, too: where the files are as they were, so is their load
 KILLED = """
 import duckdb, os, sys
