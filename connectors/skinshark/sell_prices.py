@@ -15,7 +15,7 @@ import polars as pl
 from msgspec import Meta, Raw, Struct, json
 
 from common.errors import UnexpectedResponse
-from connectors.decoding import DECODE_ERRORS, RowDecoder, explain, to_reject
+from connectors.decoding import DECODE_ERRORS, PageDecoder, RowDecoder, explain, to_reject
 from connectors.json_text import split_entries
 from connectors.pages import Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
@@ -48,7 +48,7 @@ class _Names(Struct):
 
 _ROW: Final = RowDecoder(SellPrice)
 _NAME: Final = json.Decoder(_Name)
-_NAMES: Final = json.Decoder(_Names)
+_NAMES: Final = PageDecoder(_Names)
 
 
 @dataclass(frozen=True, slots=True)

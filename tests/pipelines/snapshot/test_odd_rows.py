@@ -91,6 +91,7 @@ def test_odd_rows_of_skinshark_are_rejects(tmp_path: Path, sandbox: Sandbox) -> 
         relay.edits[LISTING] = add(*ODD.values())
         (result,) = bench.snapshot()
     assert result.load is not None
+    assert result.incomplete_reason is None
     assert (result.state, result.load.rows_rejected, result.load.rows_closed) == ("done", len(ODD), 0)
     assert stored_prices(bench) == prices
 
