@@ -35,6 +35,10 @@ PAGE: Final = 200  # automations, the most that a response has
 MIN_SILENCE: Final = 10  # seconds, the shortest that Prefect can wait for a missing event
 CRASH_AUTOMATION: Final = "floorline marks lost runs"
 LOST_AFTER: Final = timedelta(seconds=3 * HEARTBEAT)
+# The events of a run that a worker has taken, each of which another one or the end must follow.
+SIGNS_OF_LIFE: Final = (
+    "Pending", "Submitting", "InfrastructurePending", "pull-step.executed", "Running", "heartbeat",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -182,7 +186,7 @@ def _crash_automation() -> AutomationCore:
                 {"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"}
             ),
             for_each={"prefect.resource.id"},
-            after={"prefect.flow-run.heartbeat", "prefect.flow-run.Pending", "prefect.flow-run.Running"},
+            after={f"prefect.flow-run.{event}" for event in SIGNS_OF_LIFE},
             expect={"prefect.flow-run.*"},
             threshold=1,
             within=LOST_AFTER,

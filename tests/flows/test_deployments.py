@@ -7,10 +7,20 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.client.schemas.objects import State
+from prefect.states import (
+    Completed,
+    Crashed,
+    InfrastructurePending,
+    Pending,
+    Running,
+    Scheduled,
+    Submitting,
+)
 from prefect.utilities.importtools import import_object
 
 from common.errors import ConfigError
-from flows.automations import LOST_AFTER
+from flows.automations import LOST_AFTER, SIGNS_OF_LIFE
 from flows.deployments import HEARTBEAT, LIVE, NIGHTLY, build_deployments, render_prefect_yaml
 from pipelines.config import Settings, load_settings, parse_settings
 from tests.support.json_outputs import read_result
@@ -165,6 +175,14 @@ def test_heartbeat_matches_the_crash_automation() -> None:
         frequency = deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
         assert int(frequency) == HEARTBEAT
     assert LOST_AFTER.total_seconds() == 3 * HEARTBEAT
+
+
+def test_crash_automation_waits_after_every_state_before_the_end() -> None:
+    """A run that is lost between two of these would hold the only slot of its deployment for good."""
+    begun: list[State[Any]] = [Pending(), Submitting(), InfrastructurePending(), Running()]
+    others: list[State[Any]] = [Scheduled(), Completed(), Crashed()]
+    assert {state.name for state in begun} < set(SIGNS_OF_LIFE)
+    assert not {state.name for state in others} & set(SIGNS_OF_LIFE)
 
 
 def test_file_contains_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
