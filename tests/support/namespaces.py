@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import dataclasses
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+
+CLONE_NEWNET = 0x40000000  # of <sched.h>
+ENTER = 'hostname "$0" && mount --bind "$1" "$2" && cd "$2" && shift 2 && exec "$@"'
 
 
 def _ip(*arguments: str) -> None:
@@ -48,6 +55,48 @@ class Machine:
         """The start of a command that runs on this machine."""
         return ("ip", "netns", "exec", self.name)
 
+    def with_home(self, home: Path, place: Path) -> Sequence[str]:
+        """Return the start of a command that runs here, in the folder `home`, which is at `place` here.
+
+        So machines have different files at the same path. Their host names differ, too.
+        """
+        return (*self.prefix, "unshare", "--uts", "sh", "-c", ENTER, self.name, str(home), str(place))
+
+    @contextlib.contextmanager
+    def forward(self, *ports: int) -> Iterator[None]:
+        """Pass each connection to one of these ports of the machine's loopback on to that of this machine."""
+
+        def start(port: int) -> asyncio.Server:
+            async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                with contextlib.suppress(OSError):
+                    inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+                    await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+                writer.close()
+
+            serve = asyncio.start_server(connect, sock=_listen_in(self.name, port))
+            return asyncio.run_coroutine_threadsafe(serve, loop).result(10)
+
+        async def stop() -> None:
+            for server in servers:
+                server.close()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        servers: list[asyncio.Server] = []
+        try:
+            servers += map(start, ports)
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
+            loop.close()
+
     def cut_off(self) -> None:
         """Take the machine off the network: its connections hang, and nobody tells their other ends."""
         _ip("link", "set", f"{self.name}-h", "down")
@@ -82,41 +131,25 @@ def network_of(count: int) -> Iterator[Network]:
         yield Network(f"{subnet}.1", machines)
 
 
-@contextlib.contextmanager
-def forward(host: str, port: int) -> Iterator[int]:
-    """Listen on an address of this machine, and pass each connection on to a port of loopback."""
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(1 << 16):
+            target.write(data)
+            await target.drain()
+    target.close()
 
-    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(1 << 16):
-                target.write(data)
-                await target.drain()
-        target.close()
 
-    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+def _listen_in(namespace: str, port: int) -> socket.socket:
+    """Return a socket that listens on the loopback of a network namespace."""
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(connect, host, 0), loop).result(10)
+    def listen() -> socket.socket:
+        with Path("/run/netns", namespace).open() as file:
+            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "cannot enter the namespace")
+        return socket.create_server(("127.0.0.1", port))
 
-    async def stop() -> None:
-        server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    try:
-        yield int(server.sockets[0].getsockname()[1])
-    finally:
-        asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+    with ThreadPoolExecutor(1) as own:  # only this thread enters the namespace, and ends there
+        return own.submit(listen).result()
 
 
 @contextlib.contextmanager

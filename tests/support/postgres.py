@@ -42,6 +42,7 @@ class Postgres:
     folder: Path
     port: int
     host: str = "127.0.0.1"
+    max_connections: int = 100
 
     def url(self, database: str = "postgres", scheme: str = "postgresql") -> str:
         """Return the address of a database, with the password."""
@@ -84,6 +85,7 @@ class Postgres:
             "listen_addresses": self.host,
             "unix_socket_directories": self.folder,
             "fsync": "off",
+            "max_connections": self.max_connections,
         }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         data = str(self.folder / "data")
@@ -95,10 +97,10 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_postgres(host: str = "127.0.0.1") -> Iterator[Postgres]:
+def running_postgres(host: str = "127.0.0.1", max_connections: int = 100) -> Iterator[Postgres]:
     """Run a new cluster in a temporary folder, which is deleted at the end."""
     folder = Path(tempfile.mkdtemp(prefix="floorline-postgres-"))
-    cluster = Postgres(folder, free_port(), host)
+    cluster = Postgres(folder, free_port(), host, max_connections)
     password = folder / "password"
     password.write_text(PASSWORD)
     if os.getuid() == 0:

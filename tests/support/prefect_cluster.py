@@ -49,10 +49,11 @@ needs_prefect_cluster = [
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PrefectCluster:
-    """The address of the proxy before the API servers, and the processes of these."""
+    """The address of the proxy before the API servers, the processes of these, and their database."""
 
     api: str
     servers: list[subprocess.Popen[bytes]]
+    database: str = dataclasses.field(repr=False)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -60,12 +61,32 @@ class PrefectCluster:
         return {"PREFECT_API_URL": self.api, "PREFECT_API_AUTH_STRING": AUTH}
 
     def post(self, path: str, **content: object) -> httpx.Response:
-        """Send a request by the proxy, with the password and a token against forgery."""
+        """Send a POST request as `send` does."""
+        return self.send("POST", path, **content)
+
+    def send(self, method: str, path: str, **content: object) -> httpx.Response:
+        """Send a request by the proxy, with the password and a token against forgery.
+
+        Where a server is busy or was killed, the request is sent again, as Prefect's clients do.
+        """
+        responses: list[httpx.Response] = []
+
+        def answered() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                responses.append(self._send(method, path, content))
+            return bool(responses) and not responses[-1].is_server_error
+
+        wait_until(answered, 240, every=0.5)
+        return responses[-1].raise_for_status()
+
+    def _send(self, method: str, path: str, content: Record) -> httpx.Response:
         user, _, password = AUTH.partition(":")
         with httpx.Client(base_url=self.api, auth=(user, password), timeout=60) as client:
-            token = client.get("/csrf-token", params={"client": "tests"}).raise_for_status().json()["token"]
-            headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "tests"}
-            return client.post(path, json=content, headers=headers).raise_for_status()
+            answer = client.get("/csrf-token", params={"client": "tests"})
+            if not answer.is_success:
+                return answer
+            headers = {"Prefect-Csrf-Token": answer.json()["token"], "Prefect-Csrf-Client": "tests"}
+            return client.request(method, path, json=content, headers=headers)
 
     def runs(self, *states: str) -> list[Record]:
         """Return the flow runs in these states."""
@@ -76,7 +97,8 @@ class PrefectCluster:
 def running_prefect_cluster(postgres: Postgres, folder: Path) -> Iterator[PrefectCluster]:
     """Run the cluster on a new database, by the settings and commands of the guide."""
     redis, proxy, *apis = (free_port() for _ in range(4))
-    settings = _read_settings(postgres.create_database(), redis)
+    database = postgres.create_database()
+    settings = _read_settings(database, redis)
     with contextlib.ExitStack() as stack:
         start = _Starter(stack, folder, settings)
         start.program("redis", "redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "")
@@ -92,7 +114,7 @@ def running_prefect_cluster(postgres: Postgres, folder: Path) -> Iterator[Prefec
         start.program("nginx", str(NGINX), "-c", str(_configure_proxy(folder, proxy, apis)))
         api = f"http://127.0.0.1:{proxy}/api"
         _wait_for(f"{api}/health")
-        yield PrefectCluster(api, servers)
+        yield PrefectCluster(api, servers, database)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import termios
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +123,15 @@ def processes() -> list[tuple[int, int, str]]:
 
 
 @contextlib.contextmanager
-def running_up(bench: Bench, *arguments: str, **env: str) -> Iterator[RunningUp]:
-    """Run `floorline up`; yield once everything is scheduled; stop the process at the end."""
+def running_up(bench: Bench, *arguments: str, prefix: Sequence[str] = (), **env: str) -> Iterator[RunningUp]:
+    """Run `floorline up`; yield once everything is scheduled; stop the process at the end.
+
+    `prefix` is the start of its command, where it runs on another machine.
+    """
     port, log = free_port(), bench.folder / "up.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [FLOORLINE, "up", "--config", str(bench.config), "--port", str(port), *arguments],
+            [*prefix, FLOORLINE, "up", "--config", str(bench.config), "--port", str(port), *arguments],
             env=clean_env(**env),
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -191,7 +194,7 @@ def _scheduled(up: RunningUp) -> Iterator[RunningUp]:
     try:
         wait_until(
             lambda: process.poll() is not None or (up.log.exists() and "Scheduled: " in up.output()),
-            180,
+            600,
             every=0.5,
         )
         assert process.poll() is None, up.output()
