@@ -91,7 +91,8 @@ def _check_runs(checks: Checks, cluster: Cluster, runs: list[Record], lost: set[
         once, f"{completed.total()} runs of {cluster.sources} sources are completed, one of each deployment"
     )
     again = {run["run_count"] for run in runs}
-    checks.check(again == {1}, f"no run was started twice by Prefect: {again}")
+    # One that lost its process while it was started never ran.
+    checks.check(again <= {0, 1}, f"no run was started twice by Prefect: {again}")
 
 
 if __name__ == "__main__":
