@@ -26,7 +26,7 @@ async def live(baskets: list[str] | None = None, config: str | None = None) -> S
     """
     settings, log = load_settings(Path(config) if config else None), get_run_logger()
     try:
-        await LivePipeline(settings, tuple(baskets or ()), tell=lambda line: log.info("%s", line)).run()
+        await LivePipeline(settings, tuple(baskets or ()), notify=lambda line: log.info("%s", line)).run()
     except SourceError as error:
         return Failed(name=FAILED_STATES[run_state(error, complete=False)], message=str(error))
     except (WarehouseError, MachineError) as error:

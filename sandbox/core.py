@@ -235,13 +235,13 @@ class Sandbox:
             last = now if end is None else micros(end)
             return feed_ground_truth.changes(self.market, BIDS if bids else ASKS, start=first, end=last)
 
-    def told(self) -> pl.DataFrame:
-        """Return what the connections to the feeds were told.
+    def sent_items(self) -> pl.DataFrame:
+        """Return what the connections to the feeds were sent.
 
-        Columns as in `sandbox.cs2cap.feed.ground_truth.TOLD`.
+        Columns as in `sandbox.cs2cap.feed.ground_truth.SENT`.
         """
         with self.lock:
-            return feed_ground_truth.told_items(self.market.board, self.feeds.connections)
+            return feed_ground_truth.sent_items(self.market.board, self.feeds.connections)
 
     def break_feeds(self, how: str = "drop") -> int:
         """End all open connections to the feeds; return how many.

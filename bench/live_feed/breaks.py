@@ -158,8 +158,8 @@ def _check_missing(
     checks: Checks, scene: Scene, box: Sandbox, *, history: Timeline, market: Timeline
 ) -> None:
     """Check that every change which the history lacks is in a gap that the warehouse names."""
-    columns = box.told().select("provider", "item_id", "seen_at").rows()
-    told = {(provider, str(item), at) for provider, item, at in columns}
+    columns = box.sent_items().select("provider", "item_id", "seen_at").rows()
+    sent = {(provider, str(item), at) for provider, item, at in columns}
     first, gaps = min(change.at for change in history.changes), scene.gaps()
     named = late = 0
     unnamed: list[Change] = []
@@ -170,7 +170,7 @@ def _check_missing(
             continue
         if any(start <= change.at <= end for start, end in gaps):
             named += 1
-        elif (*change.key, change.at) not in told and any(
+        elif (*change.key, change.at) not in sent and any(
             start - LATE <= change.at < start for start, _ in gaps
         ):
             late += 1

@@ -48,7 +48,7 @@ def _measure(
     with observer.watching():
         late = _move(box, follower, seconds=minutes * 60, changes=changes)
         checks.log(f"the market has moved, at most {late:.2f} s later than planned")
-        wait_until(follower, lambda: observer.published_at(_last_told(box)) is not None)
+        wait_until(follower, lambda: observer.published_at(_last_sent(box)) is not None)
     checks.check(is_followed(bench, box, KEYS), "in the end, the quotes are those of the market")
     _check(checks, box, observer, minutes=minutes)
 
@@ -61,8 +61,8 @@ def _count_quotes(bench: Bench) -> int:
     return int(count)
 
 
-def _last_told(box: Sandbox) -> datetime:
-    return as_time(box.feeds.connections[-1].told[-1].event.seen_at)
+def _last_sent(box: Sandbox) -> datetime:
+    return as_time(box.feeds.connections[-1].sent[-1].event.seen_at)
 
 
 def _move(box: Sandbox, follower: Follower, *, seconds: float, changes: int) -> float:
@@ -82,17 +82,17 @@ def _move(box: Sandbox, follower: Follower, *, seconds: float, changes: int) -> 
 
 def _check(checks: Checks, box: Sandbox, observer: Observer, *, minutes: float) -> None:
     connections = box.feeds.connections
-    told = [event for connection in connections for event in connection.told]
+    sent = [event for connection in connections for event in connection.sent]
     lags: list[float] = []
     missing = 0
-    for each in told:
+    for each in sent:
         at = observer.published_at(as_time(each.event.seen_at))
         lags += [] if at is None else [at - each.at / 1e6] * len(each.event.items)
         missing += at is None
     lags.sort()
     tenths = statistics.quantiles(lags, n=100)
     checks.log(
-        f"{len(lags):,} changes of {len(told):,} events, {len(observer.publications)} publications;"
+        f"{len(lags):,} changes of {len(sent):,} events, {len(observer.publications)} publications;"
         f" event to published: median {tenths[49]:.2f} s, 95 % {tenths[94]:.2f} s, last {lags[-1]:.2f} s"
     )
     checks.check(missing == 0, f"{missing} events were not published")

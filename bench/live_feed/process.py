@@ -23,7 +23,7 @@ def main() -> None:
     config, start, began, speed = sys.argv[1:]
     clock = FastClock(datetime.fromisoformat(start), float(began), float(speed))
     pipeline = LivePipeline(
-        load_settings(Path(config)), clock=clock, tell=lambda line: print(line, flush=True)
+        load_settings(Path(config)), clock=clock, notify=lambda line: print(line, flush=True)
     )
     try:
         run_interruptible(pipeline.run())

@@ -115,7 +115,7 @@ class Feed:
         self._scope = scope
         self._stream = stream
         self._events = stream.events()
-        self._told_at = self._seen_at = stream.heard_at
+        self._received_at = self._seen_at = stream.heard_at
 
     @property
     def heard_at(self) -> datetime:
@@ -124,8 +124,8 @@ class Feed:
         That is when a comment had arrived last. After an event it is the event's own time: another one of a
         moment later may be under way.
         """
-        is_event = self._stream.heard_at <= self._told_at
-        return min(self._seen_at, self._told_at) if is_event else self._stream.heard_at
+        is_event = self._stream.heard_at <= self._received_at
+        return min(self._seen_at, self._received_at) if is_event else self._stream.heard_at
 
     async def wait_until_ready(self) -> None:
         """Read the first event. Raises UnexpectedResponse where the feed will tell of something else."""
@@ -144,9 +144,9 @@ class Feed:
         """Yield the changes as they arrive; see `EventStream` for what ends that."""
         async for event in self._events:
             if event.event == _CHANGED[self._scope.side.delivery]:
-                told = self._parse(event)
-                self._told_at, self._seen_at = self._stream.heard_at, max(told.seen_at, self._seen_at)
-                yield told
+                parsed = self._parse(event)
+                self._received_at, self._seen_at = self._stream.heard_at, max(parsed.seen_at, self._seen_at)
+                yield parsed
 
     @property
     def _route(self) -> str:
@@ -156,15 +156,15 @@ class Feed:
         return self._client.mask(event.data.encode(errors="replace"))
 
     def _parse(self, event: ServerSentEvent) -> FeedEvent:
-        told = _EVENT.decode_response(self._data(event), route=self._route, source=self._client.source)
+        content = _EVENT.decode_response(self._data(event), route=self._route, source=self._client.source)
         try:
-            seen_at = to_utc(told.seen_at)
+            seen_at = to_utc(content.seen_at)
         except ValueError as error:
             raise self._unexpected(f"seen_at: {error}") from None
-        decoded = _ROW.decode_all(told.items)
+        decoded = _ROW.decode_all(content.items)
         rows = {(row.item_id, row.phase or None): row for row in decoded.fitting}
         return FeedEvent(
-            told.provider, seen_at, tuple(rows.values()), decoded.rejects, decoded.unknown_fields
+            content.provider, seen_at, tuple(rows.values()), decoded.rejects, decoded.unknown_fields
         )
 
     def _unexpected(self, reason: str) -> UnexpectedResponse:

@@ -47,7 +47,7 @@ class EventLander:
         self._waiting: list[FeedEvent] = []
         self._waiting_rows = 0
         self._changed = asyncio.Condition()
-        # The first one has what is told of a quote first, the next one what is told of it then, and so on.
+        # The first one has the first change of a quote, the next one its second change, and so on.
         self._batches: list[MicroBatch] = []
         self._batches_end_at = 0.0
 
@@ -94,16 +94,16 @@ class EventLander:
         self._finish()
 
     def _write(self, events: list[FeedEvent]) -> None:
-        """Write events to the micro-batches; what is told anew of a quote of one of them, to the next one."""
-        told = events
+        """Write events to the micro-batches; a further change of a quote of one of them, to the next one."""
+        remaining = events
         for number in itertools.count():
-            if not told:
+            if not remaining:
                 return
             batch = self._batches[number] if number < len(self._batches) else self._begin()
-            split = [batch.accept(event) for event in told]
+            split = [batch.accept(event) for event in remaining]
             if accepted := [new for new, _ in split if new.rows or new.rejects]:
                 batch.write(accepted, self._clock.now())
-            told = [again for _, again in split if again.rows]
+            remaining = [again for _, again in split if again.rows]
 
     def _begin(self) -> MicroBatch:
         self._paths.ensure_free_space(self._least_free)

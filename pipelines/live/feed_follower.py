@@ -49,8 +49,8 @@ class FeedFollower:
     """Follows the feed of one side of a basket.
 
     `heard_until` (UTC) is when the feed was last heard before, if it ever was. `on_span` gets each time in
-    which it was heard, or not; `tell` gets lines for people. `told_at` has the time of the last event of each
-    provider since `opened_at` (both UTC; None while no feed is open).
+    which it was heard, or not; `notify` gets lines for people. `last_event_at` has the time of the last event
+    of each provider since `opened_at` (both UTC; None while no feed is open).
     """
 
     def __init__(  # noqa: PLR0913 - each parameter is a decision of the caller
@@ -64,12 +64,12 @@ class FeedFollower:
         state: StateReader,
         heard_until: datetime | None,
         on_span: Callable[[FeedSpan], None],
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
         self.basket = basket
         self.scope = scope
         self.opened_at: datetime | None = None
-        self.told_at: dict[str, datetime] = {}
+        self.last_event_at: dict[str, datetime] = {}
         self._source = source
         self._clock = clock
         self._lander = lander
@@ -77,7 +77,7 @@ class FeedFollower:
         self._heard_until = heard_until
         self._reason = "Floorline did not run"  # since it was heard last
         self._on_span = on_span
-        self._tell = tell
+        self._notify = notify
 
     @property
     def name(self) -> str:
@@ -105,7 +105,7 @@ class FeedFollower:
                 await self._read(feed)
         except (TransientError, Intercepted, UnexpectedResponse, QuotaExhausted) as error:
             self._reason = self._reason or sanitize(error.detail)
-            self._tell(f"{self.name} broke: {error}")
+            self._notify(f"{self.name} broke: {error}")
             if self._clock.monotonic() - started < STEADY_SECONDS or isinstance(error, Busy):
                 raise _as_transient(error) from None
             await self._clock.sleep(BACKOFF.base * (1 + BACKOFF.random()) / 2)
@@ -120,7 +120,7 @@ class FeedFollower:
             if self._heard_until is not None:
                 self._on_span(FeedSpan(self._heard_until, opened_at, self._reason))
             self._reason = ""
-            self.opened_at, self.told_at = opened_at, {}
+            self.opened_at, self.last_event_at = opened_at, {}
             try:
                 yield feed
             finally:
@@ -133,18 +133,18 @@ class FeedFollower:
         Read before the feed is open, the state would lack what happens until it is, for good where that is a
         removal.
         """
-        self._tell(f"{self.name} is open")
+        self._notify(f"{self.name} is open")
         await gather_fail_fast(self._land_events(feed), self._read_state(self._clock.now()))
 
     async def _land_events(self, feed: Feed) -> None:
         async for event in feed.events():
-            self.told_at[event.provider] = self._clock.now()
+            self.last_event_at[event.provider] = self._clock.now()
             await self._lander.add(event)
 
     async def _read_state(self, opened_at: datetime) -> None:
         result = await self._state.read_since(opened_at)
         if result.state != "done":  # its own run says so, too; the next one on schedule reads it
-            self._tell(f"{self.name}: the state was not read: {result.incomplete_reason or result.state}")
+            self._notify(f"{self.name}: the state was not read: {result.incomplete_reason or result.state}")
 
 
 def _as_transient(error: SourceError) -> TransientError:

@@ -47,7 +47,7 @@ WHERE r.flow = 'live' AND (o.observed_to IS NOT NULL OR r.state IN ('done', 'inc
 
 
 class LivePipeline:
-    """Follows the feeds of the live baskets called `names`, or of all; `tell` gets lines for people.
+    """Follows the feeds of the live baskets called `names`, or of all; `notify` gets lines for people.
 
     `silence` compares the feeds with what snapshots find, once the pipeline runs.
     """
@@ -58,12 +58,12 @@ class LivePipeline:
         names: Sequence[str] = (),
         clock: Clock | None = None,
         *,
-        tell: Callable[[str], None] = lambda _line: None,
+        notify: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self._settings = settings
         self._baskets = _select(settings, names)
         self._clock = clock or SystemClock()
-        self._tell = tell
+        self._notify = notify
         self._landed = asyncio.Event()
         self._breaker: AuthBreaker
         self.silence: SilenceCheck
@@ -92,7 +92,7 @@ class LivePipeline:
             try:
                 await self._follow_feeds(session, baskets)
             except SourceError as error:
-                self._tell(f"{source} is not live any more: {error}")
+                self._notify(f"{source} is not live any more: {error}")
                 await self._report(session, baskets, error)
                 raise
 
@@ -139,7 +139,7 @@ class LivePipeline:
             state=state,
             heard_until=await asyncio.to_thread(self._last_heard, basket),
             on_span=lambda span: self._land_span(follower, span),
-            tell=self._tell,
+            notify=self._notify,
         )
         self.silence.add(follower)
         landing = asyncio.create_task(lander.run())
@@ -158,7 +158,7 @@ class LivePipeline:
             try:
                 await load_in_thread(self._settings, [], self._clock)
             except BUSY as error:
-                self._tell(f"what was landed waits for the next load: {error}")
+                self._notify(f"what was landed waits for the next load: {error}")
                 self._landed.set()
             taken = self._clock.monotonic() - started
             await self._clock.sleep(max(LOAD_SECONDS - taken, taken))
@@ -167,7 +167,9 @@ class LivePipeline:
         reason = None
         if span.reason is not None:
             reason = f"{follower.feed_name} was not heard: {span.reason}"
-            self._tell(f"{follower.name} was not heard from {span.start:%H:%M:%S} to {span.end:%H:%M:%S} UTC")
+            self._notify(
+                f"{follower.name} was not heard from {span.start:%H:%M:%S} to {span.end:%H:%M:%S} UTC"
+            )
         state = "done" if reason is None else "incomplete"
         times = span.start, span.end
         land_span(self._settings.paths, follower.basket, times, state=state, reason=reason)

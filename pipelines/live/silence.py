@@ -65,7 +65,7 @@ class SilenceCheck:
         """Raise, resolve and deliver the alerts. Raises WarehouseError."""
         alerts, now = AlertStore(open_state(self._settings.paths)), self._clock.now()
         for follower in self._followers:
-            for provider in list(follower.told_at):
+            for provider in list(follower.last_event_at):
                 alerts.resolve(SILENT, follower.basket.source, _subject(follower, provider), now=now)
             if (opened_at := follower.opened_at) is not None:
                 with contextlib.suppress(NotPublished):  # the first snapshot is still under way
@@ -82,7 +82,7 @@ class SilenceCheck:
             "opened_at": opened_at,
         }
         for provider, changes in run_query(self._settings.paths, UNTOLD.format(view=view), values).rows:
-            if changes >= LEAST_CHANGES and provider not in follower.told_at:
+            if changes >= LEAST_CHANGES and provider not in follower.last_event_at:
                 yield Alert(
                     SILENT,
                     basket.source,

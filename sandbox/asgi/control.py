@@ -103,8 +103,8 @@ def _feeds(sandbox: Sandbox, _request: Request) -> Response:
         return JSONResponse([connection.as_dict() for connection in sandbox.feeds.connections])
 
 
-def _told(sandbox: Sandbox, _request: Request) -> Response:
-    return Response(sandbox.told().write_ndjson().encode(), media_type=NDJSON)
+def _sent_items(sandbox: Sandbox, _request: Request) -> Response:
+    return Response(sandbox.sent_items().write_ndjson().encode(), media_type=NDJSON)
 
 
 def _requests(sandbox: Sandbox, request: Request) -> Response:
@@ -227,7 +227,7 @@ _READS = {
     "sales": _sales,
     "changes": _changes,
     "feeds": _feeds,
-    "feeds/told": _told,
+    "feeds/sent": _sent_items,
     "requests": _requests,
     "state": _state,
 }

@@ -57,7 +57,7 @@ class Follower:
             assert task is not None
             self._task = task
             self._ready.set()
-            self.pipeline = LivePipeline(self._bench.settings, clock=self._clock, tell=self.lines.append)
+            self.pipeline = LivePipeline(self._bench.settings, clock=self._clock, notify=self.lines.append)
             await self.pipeline.run()
 
         try:

@@ -29,8 +29,8 @@ def live(
     from floorline.cli.execution import connected_settings, run_interruptible
     from pipelines.live.pipeline import LivePipeline
 
-    def tell(line: str) -> None:
+    def notify(line: str) -> None:
         if not quiet:
             console.print_error(line)
 
-    run_interruptible(LivePipeline(connected_settings(config), tuple(baskets or ()), tell=tell).run())
+    run_interruptible(LivePipeline(connected_settings(config), tuple(baskets or ()), notify=notify).run())

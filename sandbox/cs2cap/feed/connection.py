@@ -15,7 +15,7 @@ from sandbox.market.market import Market
 
 
 @dataclass(slots=True)
-class ToldEvent:
+class SentEvent:
     """An event that a connection was told at a time (microseconds)."""
 
     at: int
@@ -26,7 +26,7 @@ class ToldEvent:
 class FeedConnection:
     """A connection of a key, opened at a time (microseconds).
 
-    `told` are its events in the order in which they were sent. Nothing is told of what was before it opened.
+    `sent` are its events in the order in which they were sent. Nothing is told of what was before it opened.
     """
 
     number: int
@@ -38,7 +38,7 @@ class FeedConnection:
     closed: int | None = None
     end: str | None = None
     breaks_in_event: bool = False  # half of the next event is sent
-    told: list[ToldEvent] = field(default_factory=list)
+    sent: list[SentEvent] = field(default_factory=list)
     faults: FeedFaults = field(default_factory=FeedFaults)
     _state: int = field(init=False)  # states of the index that are read
     _sent: tuple[int, float] = field(init=False)  # when something was sent last: sandbox's time, real time
@@ -55,15 +55,15 @@ class FeedConnection:
             "key": self.key.label or self.key.text[-4:],
             "opened": iso(self.opened),
             "closed": None if self.closed is None else iso(self.closed),
-            "events": len(self.told),
-            "items": sum(len(told.event.items) for told in self.told),
+            "events": len(self.sent),
+            "items": sum(len(sent.event.items) for sent in self.sent),
         }
 
     def poll(self, now: datetime) -> list[bytes]:
         """Return the events since the last call, or a ping after a long silence; end with an invalid key."""
         at = micros(now)
-        chunks = list(self._tell_events(at))
-        stalled = self.faults.acting("feed_stall", len(self.told)) is not None
+        chunks = list(self._send_events(at))
+        stalled = self.faults.acting("feed_stall", len(self.sent)) is not None
         if not chunks and not stalled and self._is_idle(at):
             chunks.append(PING)
         if chunks:
@@ -72,30 +72,30 @@ class FeedConnection:
             self.end = "close"
         return [part for chunk in chunks for part in self.faults.split(chunk)]
 
-    def _tell_events(self, at: int) -> Iterator[bytes]:
+    def _send_events(self, at: int) -> Iterator[bytes]:
         """Yield what is told now; what comes after the end of the connection, or in a stall, is lost."""
         for event in self._new_events(at):
             if self._is_over():
                 return
             text = render_event(self.market.board, self.scope.side, event)
             # Of the faults, those that break in an event: the others have ended the connection before.
-            if self.breaks_in_event or self.faults.acting("feed_break", len(self.told)):
+            if self.breaks_in_event or self.faults.acting("feed_break", len(self.sent)):
                 self.end = "drop"
                 yield text[: len(text) // 2]
                 return
-            self.told.append(ToldEvent(at, event))
+            self.sent.append(SentEvent(at, event))
             yield text
         self._is_over()
 
     def _is_over(self) -> bool:
         """Return whether nothing more is told; faults end the connection here, between two events."""
-        told = len(self.told)
-        fault = self.faults.acting("feed_break", told)
+        sent = len(self.sent)
+        fault = self.faults.acting("feed_break", sent)
         if self.end is None and fault is not None and fault.text("how") != "middle":
             self.end = fault.text("how", "drop")
-        if self.end is None and self.faults.acting("feed_revoke", told):
+        if self.end is None and self.faults.acting("feed_revoke", sent):
             self.key.state, self.end = "revoked", "close"
-        return self.end is not None or self.faults.acting("feed_stall", told) is not None
+        return self.end is not None or self.faults.acting("feed_stall", sent) is not None
 
     def _new_events(self, at: int) -> Iterator[FeedEvent]:
         states = self.market.epochs[self._state :]

@@ -44,9 +44,9 @@ class FeedFaults:
         """Return the faults of one kind."""
         return [fault for fault in self._faults if fault.kind == kind]
 
-    def acting(self, kind: str, told: int) -> ScheduledFault | None:
+    def acting(self, kind: str, sent: int) -> ScheduledFault | None:
         """Return a fault that acts once so many events are told, if that is so."""
-        return next((fault for fault in self.of_kind(kind) if told >= _after(fault)), None)
+        return next((fault for fault in self.of_kind(kind) if sent >= _after(fault)), None)
 
     def arrange(
         self, events: Iterable[FeedEvent], now: int, flood: Callable[..., FeedEvent]

@@ -20,22 +20,22 @@ CHANGES: Final = {
     "quantity": pl.Int64(),
     "seen_at": TIME,
 }
-TOLD: Final = {"connection": pl.Int64(), "event": pl.Int64(), "told_at": TIME, **CHANGES}
+SENT: Final = {"connection": pl.Int64(), "event": pl.Int64(), "sent_at": TIME, **CHANGES}
 
 
-def told_items(board: Board, connections: Iterable[FeedConnection]) -> pl.DataFrame:
+def sent_items(board: Board, connections: Iterable[FeedConnection]) -> pl.DataFrame:
     """Return all that connections were told, a row for each item of an event, in the order of the events.
 
     `event` is the event's number in its connection, from 1. A connection that broke may have lost its last
     ones on the way.
     """
     rows = (
-        (connection.number, number, told.at, *row)
+        (connection.number, number, sent.at, *row)
         for connection in connections
-        for number, told in enumerate(connection.told, 1)
-        for row in _rows(board, told.event)
+        for number, sent in enumerate(connection.sent, 1)
+        for row in _rows(board, sent.event)
     )
-    return build_frame(rows, TOLD)
+    return build_frame(rows, SENT)
 
 
 def changes(market: Market, side: BookSide, *, start: int, end: int) -> pl.DataFrame:

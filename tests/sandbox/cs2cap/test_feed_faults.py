@@ -76,8 +76,8 @@ def test_what_arrives(
     quant.fault(kind, **fields)
     events, ended = follow(quant)
     assert (seconds(events, quant), ended) == (expected, end)
-    told = quant.told()
-    assert told.group_by("event", maintain_order=True).len()["len"].to_list() == [1] * len(expected)
+    sent = quant.sent_items()
+    assert sent.group_by("event", maintain_order=True).len()["len"].to_list() == [1] * len(expected)
 
 
 def test_flood_lists_all_quotes_in_one_event_after_what_led_to_them(quant: Sandbox) -> None:
@@ -95,7 +95,7 @@ def test_stalled_connection_is_silent_but_open(quant: Sandbox) -> None:
     with patient.stream("GET", quant.url + "/v1/feed/bids", headers=BEARER) as response:
         lines = read_lines(response)
         assert next(lines) == "event: ready"
-        while len(quant.told()) < 2:
+        while len(quant.sent_items()) < 2:
             quant.move(10, provider="steam")
         quant.advance(60)
         quant.key(VALID_KEY, "revoked")
@@ -117,8 +117,8 @@ def test_changes_have_what_a_broken_feed_did_not_tell(quant: Sandbox) -> None:
     events, _ = follow(quant)
     changes = quant.changes()
     assert changes["provider"].to_list() == ["steam"] * 5
-    told = quant.told().drop("connection", "event", "told_at")
-    assert told.rows() == changes.rows()[: len(events)]
+    sent = quant.sent_items().drop("connection", "event", "sent_at")
+    assert sent.rows() == changes.rows()[: len(events)]
 
 
 def test_open_connection_breaks_in_the_middle_of_its_next_event(quant: Sandbox) -> None:
@@ -129,4 +129,4 @@ def test_open_connection_breaks_in_the_middle_of_its_next_event(quant: Sandbox) 
         quant.move(40, provider="steam")
         *_, last, end = lines  # without the half of the line of data
     assert (last, end) == ("event: prices.changed", BROKEN)
-    assert quant.told().is_empty()
+    assert quant.sent_items().is_empty()

@@ -78,8 +78,8 @@ def test_events_lead_from_one_listing_to_the_next(
     assert {item.change for event in events for item in event.items} == {"added", "updated", "removed"}
     apply(events, quotes)
     assert quotes == listing(quant, bids=bids)
-    told = quant.feeds.connections[0].told
-    assert [len(event.items) for event in events] == [len(each.event.items) for each in told]
+    sent = quant.feeds.connections[0].sent
+    assert [len(event.items) for event in events] == [len(each.event.items) for each in sent]
 
 
 def test_filters_are_a_union_of_items_at_some_providers(quant: Sandbox, feed: cs2cap.FeedStream) -> None:
