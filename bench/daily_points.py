@@ -1,10 +1,11 @@
 """Fetch ten years of daily points of 500 items at all marketplaces, compare them, and draw one item.
 
-    python -m bench.daily_points [--items 500] [--years 10]
+    python -m bench.daily_points [--items 500] [--years 10] [--chart FILE.svg]
 
 A sandbox generates the past of its market. A backfill fetches and loads the closing prices; then each of them
 is compared with the sandbox's own. The same backfill is repeated at once, and a day later. The time of the
-backfill includes that of the sandbox, which runs in the same process. Exits with 1 where a row differs, or
+backfill includes that of the sandbox, which runs in the same process. `--chart` writes the chart of one item,
+as the dashboard draws it. Exits with 1 where a row differs, or
 where a repeated backfill fetches what it has.
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 import polars as pl
 
 from bench.support import write_config
+from dashboard.chart_files import to_svg_file
 from dashboard.pages.item import ItemRequest, build_item_page
 from dashboard.prepared import PreparedMarket
 from pipelines.backfill.pipeline import BackfillPipeline
@@ -51,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fetch years of daily points, and compare them.")
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--years", type=int, default=10)
+    parser.add_argument("--chart", type=Path, help="write the chart of one item to this file")
     options = parser.parse_args()
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     # Most items are listed at all 41 marketplaces, and a few of them are aggregates without quotes.
@@ -61,6 +64,8 @@ def main() -> None:
         asyncio.run(SnapshotPipeline(settings, (), SandboxClock(box)).run())
         start = now.replace(hour=0) - timedelta(days=365 * options.years)
         passed = _fetch_and_compare(settings, box, start)
+        item = box.market.board.catalog.items[2].name
+        _draw(settings.paths, item, options.chart)
     sys.exit(0 if passed else 1)
 
 
@@ -82,7 +87,6 @@ def _fetch_and_compare(settings: Settings, box: Sandbox, start: datetime) -> boo
     print(f"a day later: {later.requests} requests, {later.rows:,} rows fetched, {later.rows_new:,} new")
     compared, still = _compare(settings.paths, box, items, box.clock.now().replace(hour=0) - 3 * DAY)
     print(f"{compared:,} points of the last days compared: {'all equal' if still else 'NOT equal'}")
-    _draw(settings.paths, box.market.board.catalog.items[2].name)
     # A day later the catalogs of items and marketplaces are fetched, too.
     is_frugal = again.requests == 0 and later.requests <= len(items) + 2 and later.rows == later.rows_new
     return equal and still and is_frugal
@@ -107,7 +111,7 @@ def _compare(paths: WarehousePaths, box: Sandbox, items: Sequence[int], start: d
     return compared, equal
 
 
-def _draw(paths: WarehousePaths, item: str) -> None:
+def _draw(paths: WarehousePaths, item: str, file: Path | None) -> None:
     market = PreparedMarket(paths)
     try:
         began = time.perf_counter()
@@ -116,6 +120,8 @@ def _draw(paths: WarehousePaths, item: str) -> None:
         chart = page.charts[0]
         days = sum(row.values["origin"] == "daily points" for row in chart.data.rows)
         print(f"the page of {item!r}: {time.perf_counter() - began:.2f} s, {days:,} days of daily points")
+        if file is not None:
+            file.write_text(to_svg_file(chart.svg, "light"), "utf-8")
     finally:
         market.close()
 
