@@ -106,11 +106,18 @@ def whole_load(db: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnect
     if epoch is None:
         yield db
         return
-    with transaction(db):
-        working = epoch.work(db)
-        _epochs[working] = epoch
-        yield cast("duckdb.DuckDBPyConnection", working)
-        working.write()
+    ((disabled,),) = db.execute("SELECT current_setting('disabled_optimizers')").fetchall()
+    try:
+        with transaction(db):
+            working = epoch.work(db)
+            _epochs[working] = epoch
+            yield cast("duckdb.DuckDBPyConnection", working)
+            working.write()
+    except BaseException:
+        # An option that was set in the transaction stays so, and could not be set back before its end.
+        with contextlib.suppress(duckdb.Error):  # of a connection that is lost
+            db.execute(f"SET disabled_optimizers = '{disabled}'")
+        raise
 
 
 @contextlib.contextmanager

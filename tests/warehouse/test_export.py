@@ -73,6 +73,7 @@ def test_failed_export_does_not_block_the_next_one(paths: WarehousePaths, tmp_pa
     assert [file.name for file in tmp_path.iterdir()] == ["backup"]
 
 
+@pytest.mark.file_warehouse("the lakes of the tests exist already")
 def test_export_without_a_database_is_refused(tmp_path: Path) -> None:
     empty = create_warehouse(tmp_path / "empty")
     for export in (export_duckdb, export_parquet):

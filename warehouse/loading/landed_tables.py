@@ -109,14 +109,18 @@ def preserve_join_order(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Build the hash table of each join from its right side.
 
     DuckDB cannot estimate the rows of a compressed file or a stream of batches. It takes the names for the
-    larger side and puts every row into a hash table, which doubles the time.
+    larger side and puts every row into a hash table, which doubles the time. After an error in a transaction,
+    whoever rolls it back sets the option back: until then, DuckDB takes no option.
     """
     ((disabled,),) = db.execute("SELECT current_setting('disabled_optimizers')").fetchall()
     db.execute(f"SET disabled_optimizers = '{','.join(filter(None, (disabled, 'build_side_probe_side')))}'")
     try:
         yield
-    finally:
-        db.execute(f"SET disabled_optimizers = '{disabled}'")
+    except BaseException:
+        with contextlib.suppress(duckdb.TransactionException):
+            db.execute(f"SET disabled_optimizers = '{disabled}'")
+        raise
+    db.execute(f"SET disabled_optimizers = '{disabled}'")
 
 
 def _keep_failures(batches: Iterator[pa.RecordBatch], failures: list[Exception]) -> Iterator[pa.RecordBatch]:

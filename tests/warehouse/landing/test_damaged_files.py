@@ -175,7 +175,7 @@ def test_header_of_another_run_is_refused(paths: WarehousePaths) -> None:
     other = land(paths, "a", observe(minute(0), Quote("1")))
     folder = land(paths, "b", observe(minute(10), Quote("2")))
     shutil.copyfile(other / "run.json", folder / "run.json")
-    assert [(report.run_id, report.state) for report in load(paths)] == [("a", "done"), ("b", "unreadable")]
+    assert {report.run_id: report.state for report in load(paths)} == {"a": "done", "b": "unreadable"}
     assert not (folder / "loaded").exists()
 
 

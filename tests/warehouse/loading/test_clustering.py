@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe
 from warehouse.database import open_reader
 
 
+@pytest.mark.file_warehouse("the order of rows in a lake is that of its Parquet files")
 def test_quotes_and_history_are_sorted_by_item(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     # Two marketplaces give the items in different orders.

@@ -63,7 +63,7 @@ def test_last_copy_of_a_repeated_page_counts(tmp_path: Path) -> None:
     assert not was_converted(paths)
 
 
-@pytest.mark.parametrize(
+unusual_pages = pytest.mark.parametrize(
     ("unusual", "exact"),
     [
         (stream_line(item_id="5"), False),
@@ -73,15 +73,25 @@ def test_last_copy_of_a_repeated_page_counts(tmp_path: Path) -> None:
     ],
     ids=["text", "null", "empty", "a ninth place"],
 )
-def test_unusual_page_converts_the_shard_and_keeps_its_text(
-    tmp_path: Path, unusual: bytes, exact: bool
-) -> None:
+
+
+@pytest.mark.lake
+@unusual_pages
+def test_unusual_page_keeps_its_text(tmp_path: Path, unusual: bytes, exact: bool) -> None:
     paths = create_warehouse(tmp_path)
     land_pages(paths, (0, priced_line(1, 100), True), (1, unusual, exact))
     report = load(paths)
     assert (report.rows_fetched, report.rows_rejected) == (1, 1)
     assert query_rows(paths, "SELECT raw FROM rejects") == [(unusual.decode().strip(),)]
     assert query_rows(paths, "SELECT observed_at FROM rejects") == [(minute(1),)]
+
+
+@pytest.mark.file_warehouse("a queue keeps no landing of its loader")
+@unusual_pages
+def test_unusual_page_converts_the_shard(tmp_path: Path, unusual: bytes, exact: bool) -> None:
+    paths = create_warehouse(tmp_path)
+    land_pages(paths, (0, priced_line(1, 100), True), (1, unusual, exact))
+    load(paths)
     assert was_converted(paths)
 
 
