@@ -30,6 +30,7 @@ from warehouse.loading.run import (
     set_variables,
 )
 from warehouse.loading.staging import stage_frame
+from warehouse.migration import update_history
 from warehouse.transactions import transaction
 
 # The columns that are the same for every row of a page; `part` is the number of the shard in this landing. A
@@ -77,6 +78,8 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
         insert_run(db, run, report, now=now)
         view_filled_states(db)
         update_best_asks(db)
+        if "daily" in kinds:  # the first ones change the views
+            update_history(db)
     return report
 
 

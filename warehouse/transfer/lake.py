@@ -7,6 +7,7 @@ from pathlib import Path
 from warehouse.database import open_writer, quote_path
 from warehouse.lake.connection import NAME
 from warehouse.lake.location import LakeLocation
+from warehouse.migration import update_history
 from warehouse.transactions import transaction
 from warehouse.transfer.tables import copy_tables
 
@@ -26,6 +27,8 @@ def copy_into_lake(file: Path, lake: LakeLocation) -> int | None:
                 return None
             db.execute(f"USE {SOURCE}")
             try:
-                return copy_tables(db, SOURCE, NAME)
+                copied = copy_tables(db, SOURCE, NAME)
             finally:
                 db.execute(f"USE {NAME}")
+            update_history(db)
+            return copied

@@ -82,7 +82,8 @@ class Inliner:
     def _define_scalar_macro(self, definition: re.Match[str]) -> str:
         node = self._parse(f"SELECT {definition['body']}")
         parameters = definition["parameters"]
-        self.macros[definition["name"]] = (parameters.split(", "), node["select_list"][0])
+        names = parameters.split(", ") if parameters else []
+        self.macros[definition["name"]] = (names, node["select_list"][0])
         expression = self._render(node).removeprefix("SELECT ")
         return f"CREATE OR REPLACE MACRO {definition['full_name']}({parameters}) AS {expression}"
 

@@ -1,7 +1,8 @@
 """The private views and macros of the history: of the states in the database, and of those in sealed months.
 
 A sealed month is a Parquet file beside the database; see warehouse.sealing. The paths of these files are a
-part of the views, so the views are created again when a month is sealed or reopened.
+part of the views, so the views are created again when a month is sealed or reopened, and when the database
+gets its first daily points: until then, DuckDB plans the questions about daily prices without them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ TYPES: Final = {
 COLUMNS: Final = ", ".join(TYPES)
 SELECT_MONTHS: Final = "SELECT month, file, bytes FROM store.sealed_month ORDER BY month"
 SELECT_KEPT: Final = "SELECT since FROM store.kept_history"
+SELECT_DAILY_POINT: Final = "SELECT 1 FROM store.daily_point LIMIT 1"
 SELECT_FILES: Final = "SELECT path, bytes FROM store.sealed_path ORDER BY path"
 FOREIGN: Final = (
     "this macro reads the sealed months of its own database: call that of the other one, by its name"
@@ -59,12 +61,13 @@ UNION ALL SELECT {COLUMNS}, file FROM ({{sealed}}) WHERE valid_to IS NOT NULL
 class QuoteStates(Struct, frozen=True):
     """Where the states of the quotes are: in the database, and in the files of sealed months, in order.
 
-    Those that ended before `kept_from` were deleted.
+    Those that ended before `kept_from` were deleted. `daily_points` is whether the database has any.
     """
 
     files: tuple[SealedFile, ...]
     kept_from: datetime | None = None
     parts: tuple[SealedPart, ...] = ()
+    daily_points: bool = True
 
     @property
     def months(self) -> tuple[SealedFile | SealedPart, ...]:
@@ -126,6 +129,7 @@ class QuoteStates(Struct, frozen=True):
             SELECT CASE WHEN coalesce(list(path ORDER BY path), []) = {own}::VARCHAR[] THEN true
                 ELSE error('{FOREIGN}') END AS passed
             FROM ({known});
+            CREATE OR REPLACE MACRO store.has_daily_points() AS {str(self.daily_points).lower()};
             CREATE OR REPLACE MACRO store.is_open(ts) AS {is_open};
             CREATE OR REPLACE MACRO store.is_kept(ts) AS {self._is_kept};
             CREATE OR REPLACE MACRO store.kept_day(day) AS {self._kept_day};
@@ -154,7 +158,7 @@ class QuoteStates(Struct, frozen=True):
         """Return the states without the sealed months that ended up to `moment`; None keeps all."""
         files = tuple(file for file in self.files if moment is None or file.end > moment)
         parts = tuple(part for part in self.parts if moment is None or part.end > moment)
-        return QuoteStates(files, self.kept_from, parts)
+        return QuoteStates(files, self.kept_from, parts, self.daily_points)
 
     def require_files(self) -> None:
         """Raise SealedMonthUnreadable where a file is missing or has another size."""
@@ -167,12 +171,13 @@ def find_quote_states(connection: duckdb.DuckDBPyConnection, folder: Path | None
     """Return where the states of a database are; `folder` has the files of one that is no loader's."""
     months = fetch_if_known(connection, SELECT_MONTHS)
     kept_from = next((since for (since,) in fetch_if_known(connection, SELECT_KEPT)), None)
+    daily_points = bool(fetch_if_known(connection, SELECT_DAILY_POINT))
     if folder is None and months and is_lake(connection):
         parts = tuple(SealedPart(start_of(month), key) for month, key, _ in months)
-        return QuoteStates((), kept_from, parts)
+        return QuoteStates((), kept_from, parts, daily_points)
     folder = folder or (find_sealed_folder(connection) if months else Path())
     files = tuple(SealedFile(start_of(month), folder / file, size) for month, file, size in months)
-    return QuoteStates(files, kept_from)
+    return QuoteStates(files, kept_from, daily_points=daily_points)
 
 
 def is_lake(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -16,7 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.series_landings import DailyPoint, SeriesPage, database_with, land_series, load_landing
-from tests.support.warehouse import DAY, Quote, create_warehouse, item_name, land, minute, observe
+from tests.support.warehouse import (
+    DAY,
+    Quote,
+    create_warehouse,
+    item_name,
+    land,
+    load_into_memory,
+    minute,
+    observe,
+)
 from warehouse.paths import WarehousePaths
 
 MIDNIGHT = datetime(2026, 5, 1, tzinfo=UTC)  # a month before the snapshots of these tests
@@ -51,6 +60,19 @@ def test_point_of_a_day_that_was_not_over_is_replaced(paths: WarehousePaths) -> 
     assert (first.rows_changed, second.rows_changed) == (2, 2)
     stored = db.execute("SELECT day, amount, run_id FROM daily_points ORDER BY day").fetchall()
     assert stored == [(days[0].date(), 100, "b"), (days[1].date(), 105, "b"), (days[2].date(), 99, "b")]
+
+
+def test_questions_read_daily_points_from_the_first_ones_on(paths: WarehousePaths) -> None:
+    db = load_into_memory([])
+
+    def reads_points() -> list[bool]:
+        questions = ("FROM daily_ohlc", "FROM best_ask_daily_ohlc")
+        plans = [db.execute(f"EXPLAIN {question}").fetchall() for question in questions]
+        return ["daily_point" in plan for ((_, plan),) in plans]
+
+    assert reads_points() == [False, False]
+    load_landing(db, land_daily(paths, "a", 70, DailyPoint(MIDNIGHT)))
+    assert reads_points() == [True, True]
 
 
 LANDED = st.lists(

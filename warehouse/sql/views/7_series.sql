@@ -42,7 +42,7 @@ SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.market_hash_name, i
 FROM store.daily_point d
 JOIN store.item i ON i.item_key = d.item_key
 JOIN store.item_group g ON g.item_key = d.item_key
-WHERE g.is_one AND d.amount > 0 AND price IS NOT NULL;
+WHERE store.has_daily_points() AND g.is_one AND d.amount > 0 AND price IS NOT NULL;
 
 CREATE OR REPLACE VIEW sales AS
 SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, v.provider, i.item_id,
