@@ -67,6 +67,14 @@ def test_offer_that_comes_back_is_not_gone(tmp_path: Path) -> None:
     assert db.execute(STATES).fetchall() == [("a", minute(0), minute(120), None, None, "listed")]
 
 
+def test_empty_walk_counts_when_the_next_one_is_empty_too(tmp_path: Path) -> None:
+    walks = [Walk("1", minute(at), *seen) for at, seen in ((0, [offer("a")]), (60, []), (120, []))]
+    db = load_walks(tmp_path / "one", *walks[:2])
+    assert db.execute(STATES).fetchall() == [("a", minute(0), minute(0), None, None, "unknown")]
+    db = load_walks(tmp_path / "two", *walks)
+    assert db.execute(STATES).fetchall() == [("a", minute(0), minute(0), None, minute(60), "gone")]
+
+
 def model(walks: list[tuple[WalkEnd, dict[str, int]]], at: list[datetime]) -> list[tuple[object, ...]]:
     """Return the rows of STATES, in plain Python."""
     rows: list[tuple[object, ...]] = []
@@ -74,12 +82,21 @@ def model(walks: list[tuple[WalkEnd, dict[str, int]]], at: list[datetime]) -> li
         places = [place for place, (_, seen) in enumerate(walks) if name in seen]
         price = walks[places[-1]][1][name]
         whole = [place for place, (end, _) in enumerate(walks) if end == "whole"]
-        gone = next((at[place] for place in whole if place > places[-1]), None)
-        before = max((at[place] for place in whole if place < places[0]), default=None)
-        capped = [place for place, (end, _) in enumerate(walks) if end == "capped" and place > places[-1]]
+        proofs = [
+            place
+            for place, following in zip(whole, [*whole, None][1:], strict=True)
+            if walks[place][1] or (following is not None and not walks[following][1])
+        ]
+        gone = next((at[place] for place in proofs if place > places[-1]), None)
+        before = max((at[place] for place in proofs if place < places[0]), default=None)
+        doubtful = [
+            place
+            for place, (end, _) in enumerate(walks)
+            if end != "interrupted" and place > places[-1] and place not in proofs
+        ]
         state = "gone" if gone else "listed"
-        if capped and not gone:
-            reach = max(walks[capped[-1]][1].values(), default=0)
+        if doubtful and not gone:
+            reach = max(walks[doubtful[-1]][1].values(), default=0)
             state = "missing" if price < reach else "unknown"
         rows.append((name, at[places[0]], at[places[-1]], before, gone, state))
     return rows
