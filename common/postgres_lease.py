@@ -24,8 +24,12 @@ INSERT INTO lease VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET holder = excl
 
 
 @contextlib.contextmanager
-def hold_lock(read_url: Callable[[], str], name: str, wait: float, *, holder: str) -> Iterator[bool]:
-    """Hold the lock `name`; yield whether it was free within `wait` seconds. `holder` names this process.
+def hold_lock(
+    read_url: Callable[[], str], name: str, wait: float, *, holder: str
+) -> Iterator[Callable[[], bool] | None]:
+    """Hold the lock `name`; yield a function that returns whether it is still held, or None.
+
+    None says that the lock was not free within `wait` seconds. `holder` names this process.
 
     The connection is the lock's own. The server ends the connection of a machine that does not answer.
     """
@@ -36,7 +40,7 @@ def hold_lock(read_url: Callable[[], str], name: str, wait: float, *, holder: st
             held = _lock(connection, _number_of(name), wait)
             if held:
                 connection.execute(RECORD_HOLDER.encode(), (name, holder))
-        yield held
+        yield (lambda: _is_alive(connection)) if held else None
     finally:
         # The server would notice a closed connection only a moment later; a lost one has freed the lock.
         with contextlib.suppress(psycopg.Error):
@@ -58,6 +62,14 @@ def _lock(connection: Connection, number: int, wait: float) -> bool:
     try:
         connection.execute(b"SELECT pg_advisory_lock(%s)", (number,))
     except psycopg.errors.LockNotAvailable:
+        return False
+    return True
+
+
+def _is_alive(connection: Connection) -> bool:
+    try:
+        connection.execute(b"SELECT 1")
+    except psycopg.Error:
         return False
     return True
 

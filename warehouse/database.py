@@ -28,7 +28,7 @@ from common.warehouse_errors import (
     WarehouseLocked,
     WarehouseUnusable,
 )
-from warehouse.lease import WRITER, LeaseHeld, hold_lease
+from warehouse.lease import WRITER, IsHeld, LeaseHeld, hold_lease
 from warehouse.migration import migrate
 from warehouse.paths import Database, WarehousePaths
 from warehouse.views.definitions import rename_guard
@@ -110,12 +110,15 @@ def translate_duckdb_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def writer_lock(paths: WarehousePaths, wait: float) -> Iterator[None]:
-    """Hold the lease of the one writer. Raises WarehouseLocked where it is not free within `wait` seconds."""
+def writer_lock(paths: WarehousePaths, wait: float) -> Iterator[IsHeld]:
+    """Hold the lease of the one writer; yield whether it is held, as a function.
+
+    Raises WarehouseLocked where it is not free within `wait` seconds.
+    """
     try:
-        with hold_lease(paths, WRITER, wait):
+        with hold_lease(paths, WRITER, wait) as is_held:
             _wait_for_killed_writer(paths.writer, wait)
-            yield
+            yield is_held
     except LeaseHeld as held:
         detail = f"{paths.loader_database} has been written by {held.holder} for more than {wait:g} s"
         raise WarehouseLocked(detail, paths.writer, holder=held.holder) from None

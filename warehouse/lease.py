@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,10 @@ WRITER: Final = "writer"  # the lease of the one writer
 SOMEBODY: Final = "another process"
 
 
+# Whether a lease is still held: that of a shared warehouse is lost with its connection.
+IsHeld = Callable[[], bool]
+
+
 class LeaseHeld(Exception):
     """Another process holds the lease; `holder` names it as well as is known."""
 
@@ -30,23 +34,28 @@ class LeaseHeld(Exception):
         self.holder = holder
 
 
+def always_held() -> bool:
+    """Return that a lease is held: a process keeps the lock of a file until its end."""
+    return True
+
+
 @contextlib.contextmanager
-def hold_lease(paths: WarehousePaths, name: str, wait: float) -> Iterator[None]:
-    """Hold the lease of the writer, or of the backfill `name`.
+def hold_lease(paths: WarehousePaths, name: str, wait: float) -> Iterator[IsHeld]:
+    """Hold the lease of the writer, or of the backfill `name`; yield whether it is held, as a function.
 
     Raises LeaseHeld where it is not free within `wait` seconds, and WarehouseError.
     """
     if paths.shared is None:
         with _hold_file(_lock_file(paths, name), wait):
-            yield
+            yield always_held
         return
     from common.postgres_lease import hold_lock, read_holder
 
     read_url = paths.shared.read_database_url
-    with hold_lock(read_url, name, wait, holder=describe_holder(paths)) as held:
-        if not held:
+    with hold_lock(read_url, name, wait, holder=describe_holder(paths)) as is_held:
+        if is_held is None:
             raise LeaseHeld(read_holder(read_url, name) or SOMEBODY)
-        yield
+        yield is_held
 
 
 def lease_holder(paths: WarehousePaths, name: str) -> str | None:

@@ -12,11 +12,13 @@ from typing import Final, Self
 
 import duckdb
 
+from common.warehouse_errors import LoaderOvertaken
 from warehouse.database import open_writer
 from warehouse.landing.inventory import Landing
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun, read_run
 from warehouse.landing.tries import count_failure, count_try, read_tries
+from warehouse.lease import IsHeld, always_held
 from warehouse.loading.isolation import NotTried, load_by_itself, load_landing
 from warehouse.loading.run import LoadReport
 from warehouse.paths import Database
@@ -28,11 +30,21 @@ OnFailure = Callable[[CorruptLanding], object]
 class Loader:
     """Loads landings into a database. Use it as a context manager, under `writer_lock`.
 
-    `row_parser` parses raw rows that DuckDB cannot take as they are.
+    `row_parser` parses raw rows that DuckDB cannot take as they are. `is_held` is what `writer_lock` yields:
+    a loader that lost its lease does not open the database again. With the newest epoch of a lake, that would
+    take over from the next loader.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime], row_parser: RowParser) -> None:
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], datetime],
+        row_parser: RowParser,
+        *,
+        is_held: IsHeld = always_held,
+    ) -> None:
         self._database, self._now, self._row_parser = database, now, row_parser
+        self._is_held = is_held
         self._connection = contextlib.ExitStack()
         self._db: duckdb.DuckDBPyConnection | None = None
 
@@ -48,6 +60,7 @@ class Loader:
     def db(self) -> duckdb.DuckDBPyConnection:
         """The connection to the database, opened when it is needed. Raises WarehouseError."""
         if self._db is None:
+            self._require_lease()
             self._db = self._connection.enter_context(open_writer(self._database))
         return self._db
 
@@ -112,6 +125,7 @@ class Loader:
             on_failure(CorruptLanding(folder, "every process that loaded it was killed"))
             return
         self._disconnect()
+        self._require_lease()
         try:
             with count_try(folder):
                 report = load_by_itself(self._database, folder, self._now(), row_parser=self._row_parser)
@@ -122,6 +136,10 @@ class Loader:
         else:
             if report is not None:
                 yield report
+
+    def _require_lease(self) -> None:
+        if not self._is_held():
+            raise LoaderOvertaken("the lock of the loader was lost with its connection")
 
     def _disconnect(self, error: CorruptLanding | None = None) -> None:
         """Close the database, so that another process can open it; after an error as it is."""

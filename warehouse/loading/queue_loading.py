@@ -25,6 +25,7 @@ from warehouse.landing.model import RunHeader
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.queue import LandingQueue, QueuedLanding
 from warehouse.landing.reader import CRASHED, CorruptLanding, read_run
+from warehouse.lease import IsHeld
 from warehouse.loading.alert_copy import copy_alerts
 from warehouse.loading.failures import close_alerts, report_failure, settle_failure
 from warehouse.loading.loader import Loader
@@ -111,12 +112,14 @@ class QueueLoader:
         is_first = True
         while is_first or self._list_waiting():
             with contextlib.ExitStack() as lease:
-                if not self._take_lease(lease, wait, patient=patient):
+                if (is_held := self._take_lease(lease, wait, patient=patient)) is None:
                     self._on_loaded(news)
                     return [*reports, *news]
                 # Where Arrow cannot start its threads, DuckDB waits for them for ever.
                 require_threads(pa.cpu_count() + 1)
-                with Loader(self._paths.loader_database, self._now, self._row_parser) as loader:
+                with Loader(
+                    self._paths.loader_database, self._now, self._row_parser, is_held=is_held
+                ) as loader:
                     while waiting := self._list_waiting()[:BATCH]:
                         news += self._load_batch(loader, waiting)
                     self._on_loaded(news)
@@ -126,24 +129,22 @@ class QueueLoader:
             reports, news, is_first = [*reports, *news], [], False
         return reports
 
-    def _take_lease(self, lease: contextlib.ExitStack, wait: float, *, patient: bool) -> bool:
-        """Hold the lease until `lease` ends; return False where others have loaded all that waited.
+    def _take_lease(self, lease: contextlib.ExitStack, wait: float, *, patient: bool) -> IsHeld | None:
+        """Hold the lease until `lease` ends, and return whether it is held, as a function.
 
-        Raises WarehouseLocked.
+        Returns None where others have loaded all that waited. Raises WarehouseLocked.
         """
         waiting = set(self._list_waiting())
         while True:
             try:
-                lease.enter_context(writer_lock(self._paths, wait))
+                return lease.enter_context(writer_lock(self._paths, wait))
             except WarehouseLocked:
                 left = waiting.intersection(self._list_waiting())
                 if not left:
-                    return False
+                    return None
                 if not patient or left == waiting:
                     raise
                 waiting = left
-            else:
-                return True
 
     def _list_waiting(self) -> list[QueuedLanding]:
         return [queued for queued in self._queue.list_waiting() if queued.run_id not in self._not_loaded]

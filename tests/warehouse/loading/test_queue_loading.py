@@ -8,19 +8,22 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from common.warehouse_errors import WarehouseLocked
+from common.warehouse_errors import LoaderOvertaken, WarehouseLocked
 from tests.support.postgres import Postgres, needs_postgres
 from tests.support.states import share
 from tests.support.waiting import wait_until
 from tests.support.warehouse import DAY, Quote, land, minute, observe
+from warehouse.database import writer_lock
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.queue import LandingQueue
 from warehouse.lease import WRITER, hold_lease
+from warehouse.loading.loader import Loader
 from warehouse.loading.queue_loading import QueueLoader
 from warehouse.paths import WarehousePaths
 
 pytestmark = needs_postgres
 WAITERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+END_HOLDERS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
 
 
 @pytest.fixture
@@ -63,6 +66,19 @@ def test_a_run_that_another_loader_has_loaded_waits_for_nobody(paths: WarehouseP
         for landing in queue.list_waiting():
             queue.mark_loaded(landing, minute(600))
         assert loader_of(paths).load(0.05, [], patient=True) == []
+
+
+def test_a_loader_that_lost_its_lease_does_not_open_the_lake(paths: WarehousePaths, url: str) -> None:
+    with (
+        psycopg.connect(url, autocommit=True) as db,
+        writer_lock(paths, 0) as is_held,
+        Loader(paths.loader_database, lambda: minute(600), no_parser, is_held=is_held) as loader,
+    ):
+        assert is_held()
+        db.execute(END_HOLDERS)
+        assert not is_held()
+        with pytest.raises(LoaderOvertaken, match="lost with its connection"):
+            _ = loader.db
 
 
 @pytest.mark.slow
