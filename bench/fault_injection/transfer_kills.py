@@ -54,10 +54,12 @@ def run(checks: Checks, chance: random.Random) -> None:
         seconds = time.monotonic() - began
         checks.check(code == 0, f"the command ends with {code} after {seconds:.1f} s")
         _expect_same(checks, machine, originals)
-        _share_anew(cluster, machine, alone)
-        _kill_transfers(checks, machine, seconds=seconds, chance=chance)
-        _expect_same(checks, machine, originals)
-        checks.check(machine.paths.moved.exists(), "the folder is marked as moved")
+        killed = 0
+        while killed < KILLS:  # a repeated command may have less to do, and end before its kill
+            _share_anew(cluster, machine, alone)
+            killed += _kill_transfers(checks, machine, KILLS - killed, seconds=seconds, chance=chance)
+            _expect_same(checks, machine, originals)
+            checks.check(machine.paths.moved.exists(), "the folder is marked as moved")
 
 
 def _expect_same(checks: Checks, machine: Bench, originals: Mapping[str, Fingerprint]) -> None:
@@ -104,16 +106,17 @@ def _share_anew(cluster: Cluster, machine: Bench, alone: str) -> None:
     shared.add_to(machine)
 
 
-def _kill_transfers(checks: Checks, machine: Bench, *, seconds: float, chance: random.Random) -> None:
-    """Kill the command at random moments until it was killed often enough; then let it end."""
-    for _ in range(KILLS):
-        delay = chance.uniform(0, 0.9 * seconds)  # a repeated command may have less to do
+def _kill_transfers(
+    checks: Checks, machine: Bench, kills: int, *, seconds: float, chance: random.Random
+) -> int:
+    """Kill the command at random moments, at most `kills` times, and let it end; return how often it died."""
+    for killed in range(kills + 1):
+        delay = chance.uniform(0, 0.9 * seconds)
         transfer = Command.start(machine, *MIGRATE)
-        time.sleep(delay)
-        was_killed = transfer.kill()
-        code = transfer.process.returncode
-        checks.log(f"{'killed' if was_killed else f'ended with {code}'} within {delay:.1f} s")
-    if not machine.paths.moved.exists():
-        last = Command.start(machine, *MIGRATE)
-        code = last.wait()
-        checks.check(code == 0, f"the repeated command ends with {code} {last.last_line()[:110]}")
+        time.sleep(delay if killed < kills else 0)
+        if killed == kills or not transfer.kill():
+            break
+        checks.log(f"killed after {delay:.1f} s")
+    code = transfer.wait()
+    checks.check(code == 0, f"after {killed} kills, it ends with {code} {transfer.last_line()[:110]}")
+    return killed
