@@ -13,7 +13,7 @@ from common.warehouse_errors import SealedMonthUnreadable, WarehouseUnusable
 from warehouse.best_asks import update_stale_best_asks
 from warehouse.transactions import transaction
 from warehouse.views.definitions import update_views
-from warehouse.views.quote_states import OPEN_STATES, find_quote_states, read_sealed_files, view_states
+from warehouse.views.quote_states import OPEN_STATES, find_viewed_states, read_sealed_files, view_states
 
 SQL: Final = resources.files("warehouse") / "sql"
 
@@ -73,7 +73,7 @@ def finish_migration(connection: duckdb.DuckDBPyConnection) -> None:
 
 def update_history(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the views for the months that are sealed now. Call this function in a transaction."""
-    states = find_quote_states(connection)
+    states = find_viewed_states(connection)
     update_views(connection, read_version(connection), states)
     sizes = states.sizes
     if read_sealed_files(connection) != sizes:

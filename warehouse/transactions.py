@@ -106,9 +106,10 @@ def whole_load(db: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnect
     if epoch is None:
         yield db
         return
-    ((disabled,),) = db.execute("SELECT current_setting('disabled_optimizers')").fetchall()
+    disabled = ""
     try:
         with transaction(db):
+            ((disabled,),) = db.execute("SELECT current_setting('disabled_optimizers')").fetchall()
             working = epoch.work(db)
             _epochs[working] = epoch
             yield cast("duckdb.DuckDBPyConnection", working)

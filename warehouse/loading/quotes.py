@@ -66,7 +66,8 @@ COUNT_REASONS_FOR_LATE = """SELECT (
     SELECT count(*) FROM store.acceptance a JOIN store.provider p USING (provider_key)
     WHERE p.source = getvariable('source') AND a.accepted_at >= getvariable('observed_from')
 ) + (
-    SELECT count(*) FROM store.removal WHERE removed_at >= getvariable('observed_from')
+    SELECT count(*) FROM (SELECT max(removed_at) AS latest FROM store.removal)
+    WHERE latest >= getvariable('observed_from')
 ) + (getvariable('flow') = 'replay')::INTEGER + (SELECT count(*) FROM accepted)"""
 COUNT_KNOWN_ITEMS = "SELECT count(*) FROM store.item WHERE source = getvariable('source')"
 COUNT_STAGED = "SELECT count(*) FROM staged_row"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import msgspec
 from msgspec import Struct
 
 from common.sql_text import quote_text
@@ -61,7 +62,7 @@ UNION ALL SELECT {COLUMNS}, file FROM ({{sealed}}) WHERE valid_to IS NOT NULL
 class QuoteStates(Struct, frozen=True):
     """Where the states of the quotes are: in the database, and in the files of sealed months, in order.
 
-    Those that ended before `kept_from` were deleted. `daily_points` is whether the database has any.
+    Those that ended before `kept_from` were deleted. `daily_points` is whether the database may have any.
     """
 
     files: tuple[SealedFile, ...]
@@ -171,13 +172,21 @@ def find_quote_states(connection: duckdb.DuckDBPyConnection, folder: Path | None
     """Return where the states of a database are; `folder` has the files of one that is no loader's."""
     months = fetch_if_known(connection, SELECT_MONTHS)
     kept_from = next((since for (since,) in fetch_if_known(connection, SELECT_KEPT)), None)
-    daily_points = bool(fetch_if_known(connection, SELECT_DAILY_POINT))
     if folder is None and months and is_lake(connection):
         parts = tuple(SealedPart(start_of(month), key) for month, key, _ in months)
-        return QuoteStates((), kept_from, parts, daily_points)
+        return QuoteStates((), kept_from, parts)
     folder = folder or (find_sealed_folder(connection) if months else Path())
     files = tuple(SealedFile(start_of(month), folder / file, size) for month, file, size in months)
-    return QuoteStates(files, kept_from, daily_points=daily_points)
+    return QuoteStates(files, kept_from)
+
+
+def find_viewed_states(connection: duckdb.DuckDBPyConnection) -> QuoteStates:
+    """Return where the states of a database are, for its views: with whether it may have daily points.
+
+    In a lake, the question would cost the opening of each load more than it saves a reader.
+    """
+    may_have_points = is_lake(connection) or bool(fetch_if_known(connection, SELECT_DAILY_POINT))
+    return msgspec.structs.replace(find_quote_states(connection), daily_points=may_have_points)
 
 
 def is_lake(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -62,6 +62,7 @@ def test_point_of_a_day_that_was_not_over_is_replaced(paths: WarehousePaths) -> 
     assert stored == [(days[0].date(), 100, "b"), (days[1].date(), 105, "b"), (days[2].date(), 99, "b")]
 
 
+@pytest.mark.file_warehouse("the views of a lake always read the daily points")
 def test_questions_read_daily_points_from_the_first_ones_on(paths: WarehousePaths) -> None:
     db = load_into_memory([])
 
