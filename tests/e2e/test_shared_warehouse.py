@@ -13,12 +13,14 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.server import serve
+from tests.support.live import PROVIDERS, following, is_current
 from tests.support.object_store import SECRET_KEY, ObjectStore
 from tests.support.postgres import PASSWORD, Postgres, needs_postgres
-from tests.support.sandboxes import quiet
+from tests.support.sandboxes import MakeSandbox, quiet
 from tests.support.shared import Shared
 from tests.support.snapshots import FLOORLINE, Bench, basket, catalog_of, clean_env
 from tests.support.waiting import wait_until
+from warehouse.landing.inventory import pending_landings
 from warehouse.landing.object_store import open_object_store
 from warehouse.landing.queue import LandingQueue
 from warehouse.transfer.comparison import find_differences, fingerprint_views
@@ -165,3 +167,19 @@ def test_a_killed_snapshot_is_finished_by_another_machine(
     assert runs == [("all", 1), ("one", 1)]
     quotes = two.query("SELECT item_id, phase, provider, delivery FROM quotes")
     assert len(quotes) == len(set(quotes))
+
+
+def test_lake_follows_the_feed(shared: Shared, make_sandbox: MakeSandbox, tmp_path: Path) -> None:
+    box = make_sandbox(tier="quant", items=60)
+    machine = shared.machine(tmp_path, box, catalog_of(*PROVIDERS, live=True, every="1h"))
+    with following(machine, box) as follower:
+        for change in (box.move, box.vanish, box.appear):
+            box.advance(1)
+            change(12)
+        wait_until(lambda: is_current(machine, box), every=0.5)
+        box.advance(1)
+        box.move(12)
+    assert follower.count("broke") == 0
+    # What had arrived when it was stopped is loaded.
+    assert pending_landings(machine.paths.landing) == []
+    assert LandingQueue(machine.paths.shared or pytest.fail("not shared")).list_waiting() == []

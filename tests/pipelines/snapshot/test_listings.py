@@ -16,11 +16,13 @@ from sandbox.skinshark.listing import FIRST_ID
 from sandbox.skinshark.merchant import SUB_USER
 from sandbox.skinshark.offers import Offer
 from tests.support.clocks import VirtualClock
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import configure_both_sources, sent_paths, skinshark_basket
-from tests.support.snapshots import Bench
+from tests.support.snapshots import Bench, main_with
 from tests.support.waiting import wait_until
 
+OFFERS_TOKENS = 5
 Ledger = dict[str, Offer]
 
 
@@ -66,6 +68,8 @@ def test_walks_of_200_items_equal_the_ledger(
     items = plain_items(sandbox)[:200]
     bench = configure_both_sources(tmp_path, sandbox, listings_basket(items))
     moments = []
+    output = main_with("plan", "--config", str(bench.config), "--json").out
+    forecast = read_result(output)["sources"][0]["baskets"][0]
     for _ in range(3):
         since = len(sandbox.skinshark.requests)
         (result,) = bench.snapshot(clock=clock)
@@ -74,6 +78,8 @@ def test_walks_of_200_items_equal_the_ledger(
         moments.append((sandbox.clock.now(), ledger(sandbox, items)))
         pages = [len([o for o in moments[-1][1].values() if o.item == item]) for item in items]
         assert len(walked) == sum(max(-(-count // 100), 1) for count in pages)
+        # A minute has 60 tokens: the plan has as many seconds as tokens. One is for the prices.
+        assert 1 + OFFERS_TOKENS * len(walked) <= forecast["run_seconds"]
         advance(sandbox, clock, DAY / SECOND)
     every = {key: offer for _, offers in moments for key, offer in offers.items()}
     first = {key: next(at for at, offers in moments if key in offers) for key in every}
