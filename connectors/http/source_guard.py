@@ -87,10 +87,10 @@ class SourceGuard:
 
     def _read_wait(self, error: TransientError, headers: Mapping[str, str]) -> None:
         """Set the wait that Retry-After asks for; after an Outage, no shorter one than the API documents."""
-        told = retry_after(headers, self._clock.now())
-        if told is not None:
+        requested = retry_after(headers, self._clock.now())
+        if requested is not None:
             least = error.retry_after if isinstance(error, Outage) else None
-            error.retry_after = max(told, least or 0.0)
+            error.retry_after = max(requested, least or 0.0)
 
     def _pause(self, error: TransientError) -> TransientError:
         """Send nothing as long as the source asks; a wait longer than a run's is an error of its own."""

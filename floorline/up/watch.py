@@ -31,15 +31,15 @@ RESUME: Final = f"floorline prefect work-pool resume {WORK_POOL}"
 
 async def repeat(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
     """Do `work` again and again, with a pause after each; a new failure is a line, and not the end."""
-    told = None
+    warned = None
     while True:
         try:
             await work()
-            told = None
+            warned = None
         except FloorlineError as error:
-            if str(error) != told:
-                told = str(error)
-                warn("check.failed", told)
+            if str(error) != warned:
+                warned = str(error)
+                warn("check.failed", warned)
         except Exception:  # noqa: BLE001, S110 - of Prefect's client: a server that is gone is seen elsewhere
             pass
         await asyncio.sleep(seconds)

@@ -50,7 +50,7 @@ def land_span(
 class MicroBatch:
     """One landing of the changes of one side of a basket, from the first event on.
 
-    A load keeps one row of each quote: what is told of it again belongs into another micro-batch.
+    A load keeps one row of each quote: a further change of it belongs into another micro-batch.
     """
 
     def __init__(self, paths: WarehousePaths, basket: BasketSettings, delivery: str, now: datetime) -> None:

@@ -38,12 +38,12 @@ def statuses(box: Sandbox) -> Counter[int | None]:
 
 
 @pytest.mark.slow
-def test_two_processes_get_no_429_in_two_minutes(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
+def test_two_processes_get_no_429(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
     box = make_sandbox(tier="starter", limits=True, windows="both", frozen=None)
-    responses = run_two_processes(box, WarehousePaths(tmp_path), 130)
+    responses = run_two_processes(box, WarehousePaths(tmp_path), 75)
     assert statuses(box).keys() <= {200, None}  # None: cancelled at the end
-    assert sum(responses) >= 0.95 * 2 * 40 - 2  # minus the requests for the account
-    assert min(responses) >= 20  # the second process may find the first minute used up
+    assert sum(responses) >= 0.95 * 40 - 2  # minus the requests for the account
+    assert min(responses) >= 1  # the second process may find the first minute used up
 
 
 @needs_postgres
@@ -53,10 +53,10 @@ def test_two_machines_with_clocks_five_minutes_apart_get_no_429(
 ) -> None:
     box = make_sandbox(tier="starter", limits=True, windows="both", frozen=None)
     paths = share(tmp_path, postgres.create_database())
-    responses = run_two_processes(box, paths, 130, ahead=(0.0, 300.0))
+    responses = run_two_processes(box, paths, 75, ahead=(0.0, 300.0))
     assert statuses(box).keys() <= {200, None}  # None: cancelled at the end
-    assert sum(responses) >= 0.95 * 2 * 40 - 2
-    assert min(responses) >= 20
+    assert sum(responses) >= 0.95 * 40 - 2
+    assert min(responses) >= 1
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from tests.support.worlds.kinds import KINDS
 
 pytestmark = pytest.mark.file_warehouse("rebuilds; lake/test_same_landings.py has a world in a lake")
 
-SEEDS = range(3)
+SEEDS = range(2)  # one in order, one in any order; tests.support.worlds draws others
 
 
 def is_in_order(kind: str, seed: int) -> bool:

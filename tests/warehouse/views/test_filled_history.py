@@ -203,7 +203,7 @@ def test_points_fill_gaps_and_change_no_observed_state(
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(scenario=SCENARIOS, as_of=AS_OF, order=ORDER)
 def test_points_fill_gaps_in_many_scenarios(scenario: Scenario, as_of: list[int], order: Any) -> None:
     load_and_check(scenario, as_of, order)
