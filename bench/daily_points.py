@@ -5,8 +5,7 @@
 A sandbox generates the past of its market. A backfill fetches and loads the closing prices; then each of them
 is compared with the sandbox's own. The same backfill is repeated at once, and a day later. The time of the
 backfill includes that of the sandbox, which runs in the same process. `--chart` writes the chart of one item,
-as the dashboard draws it. Exits with 1 where a row differs, or
-where a repeated backfill fetches what it has.
+as the dashboard draws it. Exits with 1 where a row differs, or where a repeated backfill fetches what it has.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from pathlib import Path
 from warehouse.database import open_writer, quote_path
 from warehouse.lake.connection import NAME
 from warehouse.lake.location import LakeLocation
-from warehouse.migration import update_history
 from warehouse.transactions import transaction
 from warehouse.transfer.tables import copy_tables
 
@@ -27,8 +26,6 @@ def copy_into_lake(file: Path, lake: LakeLocation) -> int | None:
                 return None
             db.execute(f"USE {SOURCE}")
             try:
-                copied = copy_tables(db, SOURCE, NAME)
+                return copy_tables(db, SOURCE, NAME)
             finally:
                 db.execute(f"USE {NAME}")
-            update_history(db)
-            return copied
